@@ -1,0 +1,203 @@
+"""Calls: what is asked of a model and what comes back. The one seam to the world is `Backend.complete`."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+Conversation = tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a completion is drawn. `max_tokens` is always sent: it bounds the cost."""
+
+    temperature: float = 0.7
+    max_tokens: int = 1024
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What a call is for. Shown in traces and read by the simulated backend; never sent to a model."""
+
+    op: str
+    prompt: str
+    question: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request for `len(seeds)` completions of the same messages."""
+
+    messages: Conversation
+    sampling: Sampling
+    seeds: tuple[int, ...]
+    """One per completion, each in [0, 2**31). A server that takes one seed per request gets the first."""
+    purpose: Purpose
+    schema: str | None = None
+    """A JSON Schema (as JSON text) that each completion must follow, where the backend can enforce it."""
+    logprobs: bool = False
+
+    @property
+    def n(self) -> int:
+        """How many completions are asked for."""
+        return len(self.seeds)
+
+
+class Finish(StrEnum):
+    """Why a completion ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    CONTENT_FILTER = "content_filter"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one request or one completion; `cached` is the part of `prompt` served from a prefix cache."""
+
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(self.prompt + other.prompt, self.completion + other.completion, self.cached + other.cached)
+
+    @property
+    def total(self) -> int:
+        """Prompt and completion together."""
+        return self.prompt + self.completion
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One drawn text. `logprob` is the mean log-probability per token in nats, where asked for and known."""
+
+    text: str
+    finish: Finish = Finish.STOP
+    usage: Usage = Usage()
+    logprob: float | None = None
+
+
+class FailureKind(StrEnum):
+    """Why a call or a judgement gave nothing usable."""
+
+    RATE_LIMIT = "rate-limit"
+    OVERLOAD = "overload"
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"
+    AUTH = "auth"
+    NOT_FOUND = "not-found"
+    BAD_REQUEST = "bad-request"
+    CONTEXT_LENGTH = "context-length"
+    CONTENT_FILTER = "content-filter"
+    BAD_RESPONSE = "bad-response"
+    UNPARSABLE = "unparsable"
+    BUDGET = "budget"
+
+
+RETRYABLE = frozenset(
+    {
+        FailureKind.RATE_LIMIT,
+        FailureKind.OVERLOAD,
+        FailureKind.TIMEOUT,
+        FailureKind.CONNECTION,
+        FailureKind.BAD_RESPONSE,
+    }
+)
+"""Kinds for which the same request may succeed later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A slot where a candidate or a judgement should be, with the reason."""
+
+    kind: FailureKind
+    reason: str
+
+
+class CallError(Exception):
+    """Raised by backends, for every failure they know: nothing else may leave `complete`.
+
+    `billed` says whether the provider may have charged for the attempt (a time-out: yes; a 429: no).
+    `retry_after` is in seconds.
+    """
+
+    def __init__(self, kind: FailureKind, reason: str, *, billed: bool = False, retry_after: float | None = None) -> None:
+        super().__init__(f"{kind}: {reason}")
+        self.failed = Failed(kind, reason)
+        self.billed = billed
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a backend can do; the compiler checks it against what the ops need."""
+
+    n: bool = False
+    """Several completions in one request."""
+    logprobs: bool = False
+    schema: bool = False
+    """Constrained decoding to a JSON Schema."""
+    seed: bool = False
+
+
+class BackendOptions(BaseModel):
+    """The keys a backend takes in a `models` entry, beside those that all backends share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+KeyFor = Callable[[str], str | None]
+"""Gives the API key that the user's configuration binds to a host, if any."""
+
+
+class Backend(abc.ABC):
+    """One model behind one method. A backend is one file in `archc/backends/`.
+
+    It neither retries, nor limits, nor caches: the runtime does that around it, the same for all.
+    Construction is cheap and touches nothing; `start` connects or loads, once, before the first call.
+    """
+
+    Options: ClassVar[type[BackendOptions]]
+    capabilities: ClassVar[Capabilities]
+
+    @abc.abstractmethod
+    def __init__(self, model: str, options: Any, key_for: KeyFor) -> None:
+        """`model` as written in the spec, `options` an instance of this class's `Options`."""
+
+    @property
+    @abc.abstractmethod
+    def fingerprint(self) -> str:
+        """Names everything about the model that changes its answers; part of a call's identity. No secrets."""
+
+    async def start(self) -> None:
+        """Connects or loads. Raises `CallError` or `RunError` with what to do."""
+
+    @abc.abstractmethod
+    async def complete(self, request: Request) -> tuple[Completion, ...]:
+        """Exactly `request.n` completions in order, their usages adding up to the request's.
+
+        Raises `CallError` for every failure. Cancellation aborts the request and leaves nothing open.
+        """
+
+    async def close(self) -> None:
+        """Releases connections, threads and memory. May be called twice."""

@@ -1,0 +1,182 @@
+"""Diagnostics: what is wrong, where, and what to do; data first, and one renderer.
+
+A diagnostic is a frozen dataclass with class-level templates that are filled from its own fields:
+
+    error[unknown-key]: `generate` has no key `temprature`
+      --> specs/pair.yaml:7:18
+       |
+     7 |   - generate: {temprature: 0.8}
+       |                ^^^^^^^^^^ not a key of `generate`
+       = help: did you mean `temperature`?
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal
+
+from archc.source import Source, Span
+
+Severity = Literal["error", "warning"]
+Format = Literal["full", "concise"]
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A second place worth seeing, and why."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnostic:
+    """One mistake. Subclasses give the wording, `archc/errors.py` holds them all."""
+
+    severity: ClassVar[Severity] = "error"
+    title: ClassVar[str]
+    label: ClassVar[str] = ""
+    help: ClassVar[str] = ""
+
+    span: Span | None = None
+    also: tuple[Label, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The stable name, from the class: `UnknownKey` is `unknown-key`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "-", type(self).__name__).lower()
+
+    @property
+    def headline(self) -> str:
+        """The message in one sentence, which stands alone."""
+        return self._fill(self.title)
+
+    @property
+    def advice(self) -> str:
+        """What to do; may be empty."""
+        return self._fill(self.help)
+
+    def _fill(self, template: str) -> str:
+        return template.format_map(_Fields(self))
+
+    def as_json(self) -> dict[str, Any]:
+        """A JSON-ready form: name, severity, message, help and places (line and column from 1)."""
+        labels = [Label(self.span, self._fill(self.label))] if self.span else []
+        return {
+            "name": self.name,
+            "severity": self.severity,
+            "message": self.headline,
+            "help": self.advice,
+            "places": [
+                {
+                    "file": label.span.source.name,
+                    "line": label.span.line,
+                    "column": label.span.column,
+                    "start": label.span.start,
+                    "end": label.span.end,
+                    "label": label.text,
+                }
+                for label in (*labels, *self.also)
+            ],
+        }
+
+
+class _Fields(dict[str, Any]):
+    """Gives a diagnostic's attributes to `str.format_map`."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__()
+        self._diagnostic = diagnostic
+
+    def __missing__(self, key: str) -> Any:
+        return getattr(self._diagnostic, key)
+
+
+class SpecError(Exception):
+    """The user's input is wrong. Carries every diagnostic found, in source order."""
+
+    def __init__(self, *diagnostics: Diagnostic) -> None:
+        self.diagnostics = in_source_order(diagnostics)
+        super().__init__("; ".join(d.headline for d in self.diagnostics))
+
+
+class RunError(Exception):
+    """A run failed for a reason outside the spec. Carries one diagnostic."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        self.diagnostic = diagnostic
+        super().__init__(diagnostic.headline)
+
+
+class ArchcBug(Exception):
+    """A law of archc itself was broken; never the user's fault."""
+
+
+def in_source_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Sorted by file and position, those without a place first, duplicates dropped."""
+    unique = dict.fromkeys(diagnostics)
+    return tuple(sorted(unique, key=lambda d: (d.span.source.name, d.span.start) if d.span else ("", -1)))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """"did you mean `x`?" for the nearest known word, else the list of known words."""
+    words = sorted(known)
+    near = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean `{near[0]}`?"
+    return "known here: " + ", ".join(f"`{w}`" for w in words) if words else ""
+
+
+def render(diagnostic: Diagnostic, style: Format = "full") -> str:
+    """The text of one diagnostic: `full` has the source lines with carets, `concise` is one line."""
+    where = f"{diagnostic.span}: " if diagnostic.span else ""
+    head = f"{diagnostic.severity}[{diagnostic.name}]: {diagnostic.headline}"
+    if style == "concise":
+        return _printable(where + head)
+    lines = [head]
+    labels = [Label(diagnostic.span, diagnostic._fill(diagnostic.label))] if diagnostic.span else []
+    width = max((len(str(label.span.line)) for label in (*labels, *diagnostic.also)), default=0)
+    for source in dict.fromkeys(label.span.source for label in (*labels, *diagnostic.also)):
+        lines += _excerpt(source, labels, diagnostic.also, width)
+    lines += [f"{' ' * width} = help: {part}" for part in diagnostic.advice.splitlines() if part]
+    return "\n".join(_printable(line) for line in lines)
+
+
+def render_all(diagnostics: Sequence[Diagnostic], style: Format = "full") -> str:
+    """All of them, in source order, blank lines between full ones."""
+    return ("\n\n" if style == "full" else "\n").join(render(d, style) for d in in_source_order(diagnostics))
+
+
+def _excerpt(source: Source, primary: Sequence[Label], also: Sequence[Label], width: int) -> list[str]:
+    marked = [(label, "^") for label in primary] + [(label, "-") for label in also]
+    mine = sorted(((label, mark) for label, mark in marked if label.span.source == source), key=lambda m: m[0].span.start)
+    first = next((label for label, mark in mine if mark == "^"), mine[0][0])
+    pad = " " * width
+    lines = [f"{pad}--> {first.span}", f"{pad} |"]
+    shown = 0
+    for label, mark in mine:
+        span = label.span
+        text = span.line_text().expandtabs(4)
+        before = span.line_text()[: span.column - 1].expandtabs(4)
+        covered = span.text.split("\n", 1)[0].rstrip().expandtabs(4)
+        if span.line != shown:
+            if shown and span.line > shown + 1:
+                lines.append("...")
+            lines.append(f"{span.line:>{width}} | {text}")
+            shown = span.line
+        carets = mark * max(1, min(len(covered), len(text) - len(before)))
+        lines.append(f"{pad} | {' ' * len(before)}{carets} {label.text}".rstrip())
+    return lines
+
+
+def _printable(line: str) -> str:
+    """Specs are hostile: control characters never reach the terminal."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line)
+
+
+def field_names(kind: type[Diagnostic]) -> list[str]:
+    """The fields that a diagnostic's templates may use."""
+    return [f.name for f in fields(kind)]
