@@ -6,7 +6,7 @@ import abc
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -141,7 +141,9 @@ class CallError(Exception):
     `retry_after` is in seconds.
     """
 
-    def __init__(self, kind: FailureKind, reason: str, *, billed: bool = False, retry_after: float | None = None) -> None:
+    def __init__(
+        self, kind: FailureKind, reason: str, *, billed: bool = False, retry_after: float | None = None
+    ) -> None:
         super().__init__(f"{kind}: {reason}")
         self.failed = Failed(kind, reason)
         self.billed = billed
@@ -165,9 +167,13 @@ class BackendOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
+    def endpoints(self) -> tuple[tuple[str, str | None], ...]:
+        """Each URL that requests go to, with the environment variable whose key the spec wants sent there."""
+        return ()
 
-KeyFor = Callable[[str], str | None]
-"""Gives the API key that the user's configuration binds to a host, if any."""
+
+KeyFor = Callable[[str, str | None], str | None]
+"""Gives the API key that may go to a place (`Address.place`), if any; the second argument is what a spec names."""
 
 
 class Backend(abc.ABC):
@@ -189,8 +195,8 @@ class Backend(abc.ABC):
     def fingerprint(self) -> str:
         """Names everything about the model that changes its answers; part of a call's identity. No secrets."""
 
-    async def start(self) -> None:
-        """Connects or loads. Raises `CallError` or `RunError` with what to do."""
+    async def start(self) -> None:  # noqa: B027
+        """Connects or loads. Raises `RunError` with what to do."""
 
     @abc.abstractmethod
     async def complete(self, request: Request) -> tuple[Completion, ...]:
@@ -199,5 +205,23 @@ class Backend(abc.ABC):
         Raises `CallError` for every failure. Cancellation aborts the request and leaves nothing open.
         """
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027
         """Releases connections, threads and memory. May be called twice."""
+
+
+class Ask(Protocol):
+    """Draws `n` completions, with sample indices `first` … `first + n - 1`. Failures are values, never exceptions."""
+
+    async def __call__(
+        self,
+        model: str,
+        messages: Conversation,
+        sampling: Sampling,
+        *,
+        prompt: str,
+        n: int = 1,
+        first: int = 0,
+        schema: str | None = None,
+        logprobs: bool = False,
+    ) -> tuple[Completion | Failed, ...]:
+        """`prompt` names the template the messages came from, for the trace."""

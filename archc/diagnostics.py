@@ -15,7 +15,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from archc.source import Source, Span
@@ -47,7 +47,7 @@ class Diagnostic:
     @property
     def name(self) -> str:
         """The stable name, from the class: `UnknownKey` is `unknown-key`."""
-        return re.sub(r"(?<!^)(?=[A-Z])", "-", type(self).__name__).lower()
+        return kebab(type(self).__name__)
 
     @property
     def headline(self) -> str:
@@ -82,6 +82,11 @@ class Diagnostic:
                 for label in (*labels, *self.also)
             ],
         }
+
+
+def kebab(name: str) -> str:
+    """`UnknownKey` as `unknown-key`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
 
 
 class _Fields(dict[str, Any]):
@@ -152,7 +157,7 @@ def render_all(diagnostics: Sequence[Diagnostic], style: Format = "full") -> str
 
 def _excerpt(source: Source, primary: Sequence[Label], also: Sequence[Label], width: int) -> list[str]:
     marked = [(label, "^") for label in primary] + [(label, "-") for label in also]
-    mine = sorted(((label, mark) for label, mark in marked if label.span.source == source), key=lambda m: m[0].span.start)
+    mine = sorted((m for m in marked if m[0].span.source == source), key=lambda m: m[0].span.start)
     first = next((label for label, mark in mine if mark == "^"), mine[0][0])
     pad = " " * width
     lines = [f"{pad}--> {first.span}", f"{pad} |"]
@@ -176,7 +181,3 @@ def _printable(line: str) -> str:
     """Specs are hostile: control characters never reach the terminal."""
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line)
 
-
-def field_names(kind: type[Diagnostic]) -> list[str]:
-    """The fields that a diagnostic's templates may use."""
-    return [f.name for f in fields(kind)]

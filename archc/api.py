@@ -1,0 +1,130 @@
+"""The verbs of archc, with the real world put in where they need one. The CLI and every program call these."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import platformdirs
+
+from archc import errors, lowering, passes
+from archc.calls import Conversation
+from archc.diagnostics import SpecError
+from archc.ir.graph import Graph
+from archc.keys import key_source
+from archc.planning import plan as planning
+from archc.planning.show import show_plan
+from archc.runtime.run import Run
+from archc.runtime.session import Session, World, connect
+from archc.runtime.trace import Listener
+from archc.source import Source
+from archc.spec.model import Budget, Spec
+from archc.spec.overrides import override
+from archc.spec.reading import read_spec
+from archc.spec.yaml import MAX_CHARACTERS, read_yaml
+
+Plan = planning.Plan
+
+
+def read(path: str | Path) -> Source:
+    """The text of a file. Raises SpecError if there is none, or far too much."""
+    try:
+        with Path(path).open("rb") as file:
+            text = file.read(4 * MAX_CHARACTERS + 1).decode("utf-8-sig")
+    except OSError as error:
+        raise SpecError(errors.NoSuchFile(path=str(path), problem=error.strerror or str(error))) from None
+    except UnicodeDecodeError:
+        raise SpecError(errors.NoSuchFile(path=str(path), problem="it is not UTF-8 text")) from None
+    return Source(str(path), text)
+
+
+def parse(source: Source | str, overrides: Iterable[str] = ()) -> Spec:
+    """The spec that a text describes, after `path=value` overrides. Raises SpecError with all mistakes of form."""
+    if isinstance(source, str):
+        source = Source("<string>", source)
+    return read_spec(source, override(read_yaml(source), overrides))
+
+
+def lower(spec: Spec, environ: Mapping[str, str] | None = None) -> Graph:
+    """The graph that a spec means. Raises SpecError with all mistakes of meaning."""
+    return lowering.lower(spec, os.environ if environ is None else environ)
+
+
+def optimise(graph: Graph, skip: Collection[str] = ()) -> Graph:
+    """An equal graph that costs no more. `skip` names passes to leave out."""
+    steps = passes.optimise(graph, skip)
+    return steps[-1].after if steps else graph
+
+
+def plan(graph: Graph, question_tokens: int = planning.QUESTION_TOKENS) -> Plan:
+    """The bounds of a graph, for questions of at most so many tokens."""
+    return planning.plan(graph, question_tokens)
+
+
+def compile(
+    spec: str | Path | Source,
+    *,
+    overrides: Iterable[str] = (),
+    question_tokens: int = planning.QUESTION_TOKENS,
+    skip: Collection[str] = (),
+    environ: Mapping[str, str] | None = None,
+) -> Plan:
+    """From a file (or a Source) to a plan that is ready to run: read, parse, lower, optimise, plan.
+
+    Raises SpecError with everything that is wrong.
+    """
+    source = spec if isinstance(spec, Source) else read(spec)
+    graph = lower(parse(source, overrides), environ)
+    steps = passes.optimise(graph, skip)
+    return planning.plan(steps[-1].after if steps else graph, question_tokens, steps)
+
+
+def explain(plan: Plan) -> str:
+    """The graph, what the passes did to it, and what it will cost, as text."""
+    return show_plan(plan)
+
+
+def default_journal() -> Path:
+    """Where calls are kept unless told otherwise: `ARCHC_JOURNAL`, or a file in the user's data folder."""
+    return Path(os.environ.get("ARCHC_JOURNAL") or platformdirs.user_data_path("archc") / "journal.sqlite")
+
+
+def session(
+    plan: Plan,
+    *,
+    seed: int = 0,
+    journal: Path | None = None,
+    budget: Budget | None = None,
+    listeners: Sequence[Listener] = (),
+) -> Session:
+    """For many questions: `async with session(plan) as s: await s.answer(…)`. Without `journal` nothing is kept."""
+    world = World(time.monotonic, asyncio.sleep, key_source(os.environ), connect)
+    return Session(plan, world, seed=seed, journal=journal, budget=budget, listeners=listeners)
+
+
+async def run(
+    plan: Plan,
+    question: str | Conversation,
+    *,
+    seed: int = 0,
+    journal: Path | None = None,
+    listeners: Sequence[Listener] = (),
+) -> Run:
+    """Answers one question. Failures are in the Run. Raises RunError if a backend cannot be started."""
+    async with session(plan, seed=seed, journal=journal, listeners=listeners) as open_session:
+        return await open_session.answer(question)
+
+
+def run_sync(
+    plan: Plan,
+    question: str | Conversation,
+    *,
+    seed: int = 0,
+    journal: Path | None = None,
+    listeners: Sequence[Listener] = (),
+) -> Run:
+    """`run` for programs without an event loop."""
+    return asyncio.run(run(plan, question, seed=seed, journal=journal, listeners=listeners))

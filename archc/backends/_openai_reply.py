@@ -1,0 +1,263 @@
+"""Reads what a chat-completions server sent: completions from a good reply, a `CallError` from any other.
+
+Everything here is pure, and nothing in a reply is trusted: whatever the bytes, only `CallError` is raised.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from itertools import accumulate
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
+
+from archc.calls import CallError, Completion, Conversation, FailureKind, Finish, Usage
+
+LONGEST_WAIT = 300.0
+"""Seconds; a server that asks for more gets asked again after this."""
+
+
+class Rejected(CallError):
+    """The server would not take the request. `about` is all it said, for finding the field it named."""
+
+    def __init__(self, reason: str, about: str) -> None:
+        super().__init__(FailureKind.BAD_REQUEST, reason)
+        self.about = about
+
+    def names(self, pattern: str) -> bool:
+        """Whether the server named what `pattern` finds."""
+        return re.search(pattern, self.about, re.IGNORECASE) is not None
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+
+class _Message(_Part):
+    content: str | None = None
+    refusal: Any = None
+    tool_calls: Any = None
+
+
+class _Choice(_Part):
+    message: _Message
+    index: int | None = None
+    finish_reason: str | None = None
+    logprobs: Any = None
+
+
+class _Reply(_Part):
+    choices: list[_Choice]
+    usage: Any = None
+
+
+_FINISHES = {"length": Finish.LENGTH, "max_tokens": Finish.LENGTH, "content_filter": Finish.CONTENT_FILTER}
+_UNFINISHED = {"abort", "error", "tool_calls", "function_call"}
+"""The server gave up on the text or wrote something else; what there is of it is not an answer."""
+
+
+def read_completions(raw: bytes, messages: Conversation, n: int, *, server: str, key: str) -> tuple[Completion, ...]:
+    """The completions in the reply to a request for `n`: at least one and at most `n`, in order of `index`.
+
+    A choice whose text was withheld is empty and says so, unless that is all there is: then it is an error.
+    """
+    try:
+        reply = _Reply.model_validate_json(raw)
+    except ValidationError as error:
+        raise _bad_body(raw, error, server, key) from None
+    choices = _ordered(reply.choices)[:n]
+    drawn = [_drawn(choice) for choice in choices]
+    if all(finish is Finish.CONTENT_FILTER and not text for text, finish in drawn):
+        raise CallError(FailureKind.CONTENT_FILTER, f"{server} withheld the text (content filter)", billed=True)
+    usages = split_usage(reply.usage, messages, [text for text, _ in drawn])
+    return tuple(
+        Completion(text, finish, usage, _mean_logprob(choice.logprobs))
+        for (text, finish), usage, choice in zip(drawn, usages, choices, strict=True)
+    )
+
+
+def split_usage(usage: object, messages: Conversation, texts: Sequence[str]) -> list[Usage]:
+    """One usage per text, adding up to the request's. What the server does not tell is estimated, rather too high."""
+    told = usage if isinstance(usage, dict) else {}
+    details = told.get("prompt_tokens_details")
+    sizes = [len(text.encode()) for text in texts]
+    prompt = _count(told.get("prompt_tokens"))
+    if prompt is None:
+        prompt = sum(len(m.content.encode(errors="replace")) for m in messages) // 3 + 8 * len(messages)
+    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else None
+    total = _count(told.get("completion_tokens"))
+    parts = [size // 3 + 1 for size in sizes] if total is None else _shares(total, [size + 1 for size in sizes])
+    first, *rest = parts
+    return [Usage(prompt, first, min(cached or 0, prompt)), *(Usage(0, part, 0) for part in rest)]
+
+
+def read_failure(status: int, headers: Mapping[str, str], raw: bytes, *, server: str, key: str) -> CallError:
+    """The error that a reply with a status other than 2xx means. `server` names it; `key` never shows."""
+    about = _message(_json(raw)) or raw.decode(errors="replace")
+    if 300 <= status < 400:
+        about = f"a redirect to {headers.get('location')}, which is not followed; correct the base_url"
+    return _failure(status, headers, about, server, key)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, from `retry-after-ms` or `Retry-After`, at most `LONGEST_WAIT`; None if they make no sense."""
+    ms = headers.get("retry-after-ms", "").strip()
+    text = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]+(\.[0-9]*)?", ms):
+        return min(float(ms) / 1000, LONGEST_WAIT)
+    if re.fullmatch(r"[0-9]+(\.[0-9]*)?", text):
+        return min(float(text), LONGEST_WAIT)
+    try:
+        # The server's own Date, not this machine's clock: the two may differ by hours.
+        wait = parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("date", ""))
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return min(wait.total_seconds(), LONGEST_WAIT) if wait.total_seconds() >= 0 else None
+
+
+def clean(text: str, key: str = "", limit: int | None = 300) -> str:
+    """Foreign text, fit to show: one line, printable, without the key, at most `limit` characters."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    # Before cutting: half a key is a secret too.
+    for secret in {key, quote(key, safe="")} - {""}:
+        text = text.replace(secret, "***")
+    return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _ordered(choices: list[_Choice]) -> list[_Choice]:
+    if not choices:
+        raise _bad("the reply has no choices")
+    indexes = [choice.index for choice in choices if choice.index is not None]
+    if not indexes:
+        return choices
+    if len(set(indexes)) < len(choices):
+        raise _bad("the reply's choices have the same index, or none")
+    return sorted(choices, key=lambda choice: choice.index or 0)
+
+
+def _drawn(choice: _Choice) -> tuple[str, Finish]:
+    message = choice.message
+    if message.tool_calls or choice.finish_reason in _UNFINISHED:
+        raise _bad("the model called a tool or broke off")
+    finish = _FINISHES.get(choice.finish_reason or "", Finish.STOP)
+    if message.content is not None:
+        return message.content, finish
+    if message.refusal:
+        return "", Finish.CONTENT_FILTER
+    # A null text with `length` is a reasoning model that spent all its tokens on thinking: asking again costs the
+    # same and gives the same, so it is not an error to retry.
+    if finish is Finish.STOP:
+        raise _bad("the reply has no text")
+    return "", finish
+
+
+def _mean_logprob(logprobs: object) -> float | None:
+    entries = logprobs.get("content") if isinstance(logprobs, dict) else None
+    if not isinstance(entries, list):
+        return None
+    values: list[Any] = [entry.get("logprob") for entry in entries if isinstance(entry, dict)]
+    # vLLM writes minus infinity as -9999; NaN fails every comparison.
+    known = [v for v in values if type(v) in (int, float) and -9999.0 < v <= 1.0]
+    return math.fsum(known) / len(known) if known else None
+
+
+def _count(value: object) -> int | None:
+    """A number of tokens, if it is one that a server can mean."""
+    return value if type(value) is int and 0 <= value < 2**40 else None
+
+
+def _shares(total: int, weights: Sequence[int]) -> list[int]:
+    """Whole numbers near `total * weight / sum(weights)` that add up to `total`."""
+    whole = sum(weights)
+    ends = [total * until // whole for until in accumulate(weights)]
+    return [end - start for start, end in zip([0, *ends], ends, strict=False)]
+
+
+_KINDS = {
+    401: (FailureKind.AUTH, False),
+    402: (FailureKind.AUTH, False),
+    403: (FailureKind.AUTH, False),
+    404: (FailureKind.NOT_FOUND, False),
+    408: (FailureKind.TIMEOUT, True),
+    429: (FailureKind.RATE_LIMIT, False),
+    502: (FailureKind.OVERLOAD, False),
+    503: (FailureKind.OVERLOAD, False),
+    529: (FailureKind.OVERLOAD, False),
+}
+_TOO_LONG = re.compile(
+    r"context[ _](length|size|window)|maximum model length|maximum (allowed length|number of tokens)"
+    r"|max_new_tokens. must be",
+    re.IGNORECASE,
+)
+
+
+def _kind(status: int, about: str) -> tuple[FailureKind, bool]:
+    """The kind and whether it may be billed."""
+    # OpenAI's way to say that the account is empty: waiting will not help.
+    if status == 429 and "insufficient_quota" in about:
+        return FailureKind.AUTH, False
+    if status in _KINDS:
+        return _KINDS[status]
+    if status >= 500:
+        return FailureKind.OVERLOAD, True
+    if status < 400:
+        return FailureKind.BAD_RESPONSE, False
+    if "content_filter" in about:
+        return FailureKind.CONTENT_FILTER, False
+    return (FailureKind.CONTEXT_LENGTH if _TOO_LONG.search(about) else FailureKind.BAD_REQUEST), False
+
+
+def _failure(status: int, headers: Mapping[str, str], about: str, server: str, key: str) -> CallError:
+    about = clean(about, key, limit=None)
+    kind, billed = _kind(status, about)
+    request_id = clean(headers.get("x-request-id", ""), key, limit=80)
+    reason = f"{server} answered HTTP {status}" + (f" to request {request_id}" if request_id else "")
+    reason += f": {clean(about)}" if about else ""
+    if kind is FailureKind.BAD_REQUEST:
+        return Rejected(reason, about)
+    return CallError(kind, reason, billed=billed, retry_after=retry_after(headers))
+
+
+def _bad_body(raw: bytes, error: ValidationError, server: str, key: str) -> CallError:
+    body = _json(raw)
+    said = _message(body)
+    if said:
+        # Gateways that had begun to answer before the model failed send its status inside.
+        inner = body.get("error") if isinstance(body, dict) else None
+        code = inner.get("code") if isinstance(inner, dict) else None
+        if isinstance(code, int) and 400 <= code < 600:
+            return _failure(code, {}, said, server, key)
+        return _bad(f"{server} sent an error as its answer: {clean(said, key)}")
+    wrong = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    where = "".join(f"{part}: " for part in wrong["loc"][-1:])
+    return _bad(f"{server} sent what is not a chat completion: {where}{clean(wrong['msg'], key, limit=120)}")
+
+
+def _bad(reason: str) -> CallError:
+    return CallError(FailureKind.BAD_RESPONSE, reason, billed=True)
+
+
+def _json(raw: bytes) -> object:
+    try:
+        return from_json(raw)
+    except ValueError:
+        return None
+
+
+def _message(body: object) -> str:
+    """What an error body says: servers agree on none of these shapes. The code and the field it names come along."""
+    if not isinstance(body, dict):
+        return ""
+    error = body.get("error", body)
+    if isinstance(error, str):
+        return error
+    if not isinstance(error, dict):
+        return ""
+    said = error.get("message") or error.get("detail") or error.get("msg") or ""
+    named = [f"{name}: {error[name]}" for name in ("code", "type", "param") if isinstance(error.get(name), str)]
+    return "; ".join([said if isinstance(said, str) else repr(said), *named]).strip("; ") if said or named else ""

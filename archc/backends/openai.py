@@ -1,0 +1,300 @@
+"""openai: any server that speaks OpenAI's chat-completions protocol (vLLM, SGLang, llama.cpp, TGI, providers)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, JsonValue, PositiveFloat
+
+from archc.address import Address
+from archc.backends._openai_reply import Rejected, clean, read_completions, read_failure
+from archc.calls import Backend, BackendOptions, CallError, Capabilities, Completion, FailureKind, KeyFor, Request
+from archc.keys import VARIABLE, Secret
+
+if TYPE_CHECKING:
+    import aiohttp
+    import yarl
+
+MAX_BYTES = 32 * 2**20
+"""The most that is read of a reply, after decompression."""
+
+AVOID_S = 5.0
+"""How long a replica that failed is chosen only if all others failed too."""
+
+_OWN = {"messages", "model", "n", "best_of", "stream", "seed", "stop", "temperature", "top_p", "logprobs"} | {
+    "max_tokens",
+    "max_completion_tokens",
+}
+_SCHEMA_FIELD = r"response_format|structured_outputs|guided_json|schema|grammar"
+_SEED_FIELD = r"\bseed\b"
+_N_FIELD = r"(?<![\w\\])n(?!\w)|completion choice"
+
+
+def _urls(value: str | list[str]) -> str | list[str]:
+    """The addresses in their one way of writing."""
+    return str(Address.parse(value)) if isinstance(value, str) else [str(Address.parse(url)) for url in value]
+
+
+def _foreign(body: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    taken = sorted(_OWN & body.keys())
+    if taken:
+        raise ValueError(f"archc itself sets {', '.join(taken)}")
+    return body
+
+
+_Seconds = Annotated[PositiveFloat, Field(allow_inf_nan=False)]
+
+
+@dataclass(slots=True)
+class _Replica:
+    """One server and how it is doing."""
+
+    url: yarl.URL
+    base_url: str
+    key: Secret
+    outstanding: int = 0
+    avoid_until: float = 0.0
+
+    def headers(self) -> dict[str, str]:
+        key = self.key.reveal()
+        return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+_UNWELL = {FailureKind.CONNECTION, FailureKind.OVERLOAD, FailureKind.TIMEOUT}
+
+
+class OpenAI(Backend):
+    """A model behind one or more servers that speak OpenAI's chat-completions protocol.
+
+    What a server turns out not to take (`n`, a seed, a schema) is asked for once, then done without.
+    """
+
+    class Options(BackendOptions):
+        """Where the server is and what it takes."""
+
+        base_url: Annotated[str | Annotated[list[str], Field(min_length=1)], AfterValidator(_urls)]
+        """Where the server is, up to and without `/chat/completions`; several are replicas of the same model."""
+        api_key_env: Annotated[str, Field(pattern=f"^{VARIABLE}$")] | None = None
+        """The environment variable with the API key; other than loopback hosts must be bound to it."""
+        timeout: _Seconds = 600.0
+        """Seconds for one request, from connecting to the last byte."""
+        connect_timeout: _Seconds = 10.0
+        """Seconds for connecting, of those."""
+        n: bool = True
+        """Whether the server can give several completions in one request; else archc sends several requests."""
+        schema_field: Literal["response_format", "structured_outputs", "guided_json", "none"] = "response_format"
+        """How the server is told a JSON Schema: `structured_outputs` is vLLM's own, `guided_json` that of old vLLM."""
+        max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+        """What the server calls the limit of tokens to write; OpenAI's reasoning models take only the second."""
+        extra_body: Annotated[dict[str, JsonValue], AfterValidator(_foreign)] = Field(default={})
+        """Fields to add to each request, for what only this server knows, like `top_k`."""
+
+    capabilities: ClassVar = Capabilities(n=True, logprobs=True, schema=True, seed=True)
+
+    def __init__(
+        self, model: str, options: Options, key_for: KeyFor, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._model = model
+        self._options = options
+        self._key_for = key_for
+        self._clock = clock
+        self._takes_n = options.n
+        self._refused: set[str] = set()
+        """`seed` and the schemas that the server does not take."""
+        self._replicas: list[_Replica] = []
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        options = self._options
+        first = options.base_url if isinstance(options.base_url, str) else options.base_url[0]
+        told = {"extra_body": options.extra_body, "schema_field": options.schema_field}
+        return f"openai:{self._model}@{first} {json.dumps(told, sort_keys=True, separators=(',', ':'))}"
+
+    async def start(self) -> None:
+        import aiohttp
+
+        urls = self._options.base_url
+        self._replicas = [self._replica(url) for url in ([urls] if isinstance(urls, str) else urls)]
+        self._session = aiohttp.ClientSession(
+            # The runtime limits concurrency; aiohttp's own limit would cap it silently. Idle connections are dropped
+            # before uvicorn drops them (5 s), else a request could meet a connection that is just being closed.
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=4.0),
+            timeout=aiohttp.ClientTimeout(total=self._options.timeout, connect=self._options.connect_timeout),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "archc"},
+        )
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def complete(self, request: Request) -> tuple[Completion, ...]:
+        if request.n == 1 or not self._takes_n:
+            return await self._singly(request, request.seeds)
+        try:
+            done = await self._ask(request, request.seeds)
+        except Rejected as error:
+            if not error.names(_N_FIELD):
+                raise
+            done = await self._singly(request, request.seeds)
+            self._takes_n = False
+            return done
+        if len(done) == request.n:
+            return done
+        # One of many: the server ignores `n`. Some of many: it has a lower limit, or lost one; `n` is still worth it.
+        self._takes_n = len(done) > 1
+        try:
+            return done + await self._singly(request, request.seeds[len(done) :])
+        except CallError as error:
+            error.billed = True
+            raise
+
+    async def _singly(self, request: Request, seeds: tuple[int, ...]) -> tuple[Completion, ...]:
+        """One request per seed, all at once."""
+        if len(seeds) == 1:
+            return await self._ask(request, seeds)
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._ask(request, (seed,))) for seed in seeds]
+        except* CallError as errors:
+            failed = errors.exceptions[0]
+        else:
+            return tuple(completion for task in tasks for completion in task.result())
+        assert isinstance(failed, CallError)
+        failed.billed = True
+        raise failed
+
+    async def _ask(self, request: Request, seeds: tuple[int, ...]) -> tuple[Completion, ...]:
+        """One request, repeated without the fields that the server rejects by name; at most one completion per seed."""
+        without = set(self._refused)
+        while True:
+            try:
+                done = await self._send(request, self._body(request, seeds, without), len(seeds))
+            except Rejected as error:
+                if request.schema and request.schema not in without and error.names(_SCHEMA_FIELD):
+                    without.add(request.schema)
+                elif "seed" not in without and error.names(_SEED_FIELD):
+                    without.add("seed")
+                else:
+                    raise
+            else:
+                # Remembered only now: had the request failed without them too, they were not what was wrong.
+                self._refused |= without
+                return done
+
+    def _body(self, request: Request, seeds: tuple[int, ...], without: set[str]) -> bytes:
+        sampling = request.sampling
+        body: dict[str, Any] = {
+            **self._options.extra_body,
+            "model": self._model,
+            "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+            # Sent even where it is the usual 1.0: vLLM's default is whatever the model's makers wrote down.
+            "top_p": sampling.top_p,
+            "temperature": sampling.temperature,
+            self._options.max_tokens_field: sampling.max_tokens,
+        }
+        if len(seeds) > 1:
+            body["n"] = len(seeds)
+        if "seed" not in without:
+            body["seed"] = seeds[0]
+        if sampling.stop:
+            body["stop"] = sampling.stop
+        if request.logprobs:
+            body["logprobs"] = True
+        if request.schema is not None and request.schema not in without:
+            body |= self._constraint(request.schema)
+        try:
+            return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        except ValueError as error:
+            reason = f"the request can't be written as JSON: {clean(str(error))}"
+            raise CallError(FailureKind.BAD_REQUEST, reason) from None
+
+    def _constraint(self, schema: str) -> dict[str, Any]:
+        match self._options.schema_field:
+            case "response_format":
+                told = {"name": "answer", "schema": json.loads(schema), "strict": True}
+                return {"response_format": {"type": "json_schema", "json_schema": told}}
+            case "structured_outputs":
+                return {"structured_outputs": {"json": json.loads(schema)}}
+            case "guided_json":
+                return {"guided_json": json.loads(schema)}
+            case "none":
+                return {}
+
+    async def _send(self, request: Request, body: bytes, n: int) -> tuple[Completion, ...]:
+        now = self._clock()
+        replica = min(self._replicas, key=lambda r: (r.avoid_until > now, r.outstanding))
+        replica.outstanding += 1
+        try:
+            status, headers, raw = await self._post(replica, body)
+            server, key = f"`{self._model}` at {replica.base_url}", replica.key.reveal()
+            if not 200 <= status < 300:
+                raise read_failure(status, headers, raw, server=server, key=key)
+            if len(raw) > MAX_BYTES:
+                raise CallError(FailureKind.BAD_RESPONSE, f"{server} sent more than {MAX_BYTES} bytes", billed=True)
+            return read_completions(raw, request.messages, n, server=server, key=key)
+        except CallError as error:
+            if error.failed.kind in _UNWELL:
+                replica.avoid_until = self._clock() + AVOID_S
+            raise
+        finally:
+            replica.outstanding -= 1
+
+    async def _post(self, replica: _Replica, body: bytes) -> tuple[int, Any, bytes]:
+        """Status, headers and body (cut behind `MAX_BYTES`). Leaving early closes the connection."""
+        import aiohttp
+
+        assert self._session is not None, "`start` comes before `complete`"
+        try:
+            async with self._session.post(
+                replica.url, data=body, headers=replica.headers(), allow_redirects=False
+            ) as response:
+                chunks: list[bytes] = []
+                size = 0
+                async for chunk in response.content.iter_any():
+                    chunks.append(chunk)
+                    size += len(chunk)
+                    if size > MAX_BYTES:
+                        break
+                return response.status, response.headers, b"".join(chunks)
+        except (aiohttp.ClientError, OSError) as error:
+            failure = _network_failure(error, replica.base_url, replica.key.reveal())
+        # Not inside the `except`: aiohttp's errors hold the request's headers, and so the key.
+        raise failure
+
+    def _replica(self, base_url: str) -> _Replica:
+        import yarl
+
+        address = Address.parse(base_url)
+        variable = self._options.api_key_env
+        key = self._key_for(address.place, variable) or ""
+        if variable and not key:
+            reason = f"no API key for {address.place}: set {variable}, and `archc keys bind {address.place} {variable}`"
+            raise CallError(FailureKind.AUTH, reason)
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise CallError(FailureKind.AUTH, f"the API key for {address.place} has characters that no key has")
+        path = f"{address.path}/chat/completions"
+        url = yarl.URL.build(scheme=address.scheme, host=address.host, port=address.port, path=path, encoded=True)
+        return _Replica(url, base_url, Secret(key))
+
+
+def _network_failure(error: Exception, base_url: str, key: str) -> CallError:
+    """What a request that brought no reply means. Once it was sent, the server may have charged for it."""
+    import aiohttp
+
+    said = clean(f"{base_url}: {error}", key)
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return CallError(FailureKind.TIMEOUT, f"no connection to {base_url} in time")
+    if isinstance(error, TimeoutError):
+        return CallError(FailureKind.TIMEOUT, f"no answer from {base_url} in time", billed=True)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return CallError(FailureKind.CONNECTION, said)
+    if isinstance(error, aiohttp.ClientResponseError):
+        return CallError(FailureKind.BAD_RESPONSE, f"{base_url} does not speak HTTP as it should", billed=True)
+    return CallError(FailureKind.CONNECTION, said if str(error) else f"{base_url} broke off", billed=True)

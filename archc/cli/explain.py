@@ -1,0 +1,52 @@
+"""Explain a spec: its graph, what the optimiser does, and what it will cost; or a diagnostic by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import typer
+
+from archc import api, errors
+from archc.cli._ending import show
+from archc.cli._options import AsJson, QuestionTokens, Sets, Skip
+from archc.diagnostics import Diagnostic, kebab
+from archc.planning.plan import QUESTION_TOKENS
+
+app = typer.Typer()
+
+
+@app.command()
+def explain(
+    spec: str = typer.Argument(help="A spec, or the name of a diagnostic such as `unread-critique`.", metavar="SPEC"),
+    sets: Sets = [],  # noqa: B006
+    question_tokens: QuestionTokens = QUESTION_TOKENS,
+    skip: Skip = [],  # noqa: B006
+    as_json: AsJson = False,
+) -> None:
+    """Explain a spec: its graph, what the optimiser does, and what it will cost; or a diagnostic by name."""
+    kinds = {kebab(k.__name__): k for k in vars(errors).values() if isinstance(k, type) and issubclass(k, Diagnostic)}
+    if spec in kinds and not Path(spec).exists():
+        _explain_diagnostic(spec, kinds[spec], as_json)
+        return
+    plan = api.compile(spec, overrides=sets, question_tokens=question_tokens, skip=skip)
+    if as_json:
+        print(json.dumps(plan.as_json(), ensure_ascii=False))
+        return
+    if plan.warnings:
+        show(plan.warnings, as_json=False)
+    print(api.explain(plan))
+
+
+def _explain_diagnostic(name: str, kind: type[Diagnostic], as_json: bool) -> None:
+    page = {
+        "name": name,
+        "severity": kind.severity,
+        "about": " ".join((kind.__doc__ or "").split()),
+        "message": kind.title,
+        "help": kind.help,
+    }
+    if as_json:
+        print(json.dumps(page, ensure_ascii=False))
+        return
+    print(f"{page['severity']}[{name}]: {page['message']}\n\n{page['about']}\nWhat to do: {page['help']}")

@@ -1,0 +1,166 @@
+"""Run a spec: on one question, or on many from a file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from archc import api, errors
+from archc.cli._ending import EXHAUSTED, FAILED, OK, show
+from archc.cli._options import AsJson, Sets, Skip, SpecPath
+from archc.cli._screen import BatchScreen, QuestionScreen, cost_table, downloading
+from archc.diagnostics import SpecError
+from archc.planning.plan import Plan
+#from archc.backends.weights import progress
+from archc.runtime.batch import Item, Output, Summary, read_items, run_batch
+from archc.runtime.run import Run
+from archc.runtime.session import Session
+from archc.runtime.trace import JsonlFile, Listener
+from archc.spec.model import Budget
+
+app = typer.Typer()
+
+
+@app.command()
+def run(
+    spec: SpecPath,
+    question: Annotated[str, typer.Argument(help="The question; `-` reads it from standard input.")] = "",
+    input: Annotated[Path | None, typer.Option(help='JSONL: {"id": …, "question": …} a line.')] = None,
+    output: Annotated[Path | None, typer.Option(help="Where the answers to --input go, as JSONL.")] = None,
+    parallel: Annotated[int, typer.Option(min=1, help="Questions of --input at work at once.")] = 64,
+    sets: Sets = [],  # noqa: B006
+    seed: Annotated[int, typer.Option(min=0, help="Another seed draws other samples.")] = 0,
+    budget: Annotated[
+        list[str], typer.Option("--budget", metavar="WHAT=N", help="A limit for all questions together: `calls=1000`.")
+    ] = [],  # noqa: B006
+    journal: Annotated[Path | None, typer.Option(help="Where paid calls are kept.")] = None,
+    no_journal: Annotated[bool, typer.Option("--no-journal", help="Keep nothing and reuse nothing.")] = False,
+    trace: Annotated[Path | None, typer.Option(help="Append every event to this file as JSONL.")] = None,
+    skip: Skip = [],  # noqa: B006
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the answer.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a spec: on one question, or on many from a file.
+
+    Calls that were paid for before are served from the journal: the same command again costs nothing.
+    """
+    if bool(question) == bool(input) or bool(input) != bool(output):
+        raise typer.BadParameter("give either a QUESTION, or --input and --output")
+    plan = api.compile(spec, overrides=sets, skip=skip)
+    console = Console(stderr=True, quiet=quiet or as_json, highlight=False)
+    if plan.warnings and not (quiet or as_json):
+        show(plan.warnings, as_json=False)
+    kept = None if no_journal else journal or api.default_journal()
+    if input and output:
+        screen: BatchScreen | QuestionScreen = BatchScreen(sum(1 for _ in read_items(input)), console)
+    else:
+        screen = QuestionScreen(plan, console)
+    with ExitStack() as opened:
+        listeners: list[Listener] = [screen]
+        if trace:
+            file = JsonlFile(trace)
+            opened.callback(file.close)
+            listeners.append(file)
+        session = api.session(plan, seed=seed, journal=kept, budget=_budget(budget), listeners=listeners)
+        if isinstance(screen, BatchScreen):
+            assert input
+            assert output
+            written = Output(output, _run_key(plan, seed))
+            opened.callback(written.close)
+            code = _many(session, read_items(input), written, parallel, screen, as_json)
+        else:
+            code = _one(session, sys.stdin.read() if question == "-" else question, screen, as_json)
+    raise typer.Exit(code)
+
+
+def _one(session: Session, question: str, screen: QuestionScreen, as_json: bool) -> int:
+    async def answer() -> Run:
+        with _fetching(screen.console):
+            async with session:
+                with screen:
+                    return await session.answer(question)
+
+    run = asyncio.run(answer())
+    if as_json:
+        print(json.dumps(run.as_json(), ensure_ascii=False))
+        return _code(run)
+    screen.console.print(cost_table(screen.plan, run.nodes))
+    for note in run.notes:
+        said = {k: v for k, v in note.items() if k not in ("event", "at", "query", "node", "note")}
+        what = ", ".join(f"{k}: {v}" for k, v in said.items())
+        screen.console.print(f"{note['node']}: {note.get('note', note['event'])}: {what}", markup=False)
+    if run.exhausted:
+        screen.console.print(f"a budget ended the run: {run.exhausted}", markup=False)
+    if run.error:
+        show([run.error], as_json=False)
+    if run.answer is not None:
+        print(run.answer)
+    return _code(run)
+
+
+def _code(run: Run) -> int:
+    return {"ok": OK, "failed": FAILED, "exhausted": EXHAUSTED}[run.status]
+
+
+def _many(
+    session: Session, items: Iterator[Item], output: Output, parallel: int, screen: BatchScreen, as_json: bool
+) -> int:
+    async def answers() -> Summary:
+        with _fetching(screen.console):
+            async with session:
+                with screen:
+                    return await run_batch(session, items, output, parallel, screen.finished)
+
+    summary = asyncio.run(answers())
+    if as_json:
+        print(json.dumps({**asdict(summary), "calls": screen.calls, "tokens": screen.tokens}))
+    else:
+        screen.console.print(
+            f"{summary.done} answered, {summary.skipped} had been before, {summary.failed} failed, "
+            f"{summary.exhausted} ended by a budget; {screen.calls:,} calls, {screen.tokens:,} tokens"
+        )
+    return EXHAUSTED if summary.exhausted else FAILED if summary.failed else OK
+
+
+def _run_key(plan: Plan, seed: int) -> str:
+    """Names what an output file holds: the graph, its models and the seed."""
+    models = [(m.name, m.shared.model_dump(mode="json"), m.options.model_dump(mode="json")) for m in plan.graph.models]
+    content = [sorted(plan.graph.keys().items()), models, seed]
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _fetching(console: Console) -> Iterator[None]:
+    """Shows the download of the embedded model's weights, if there is one."""
+    bar, moved = downloading(console, "fetching the embedded model")
+    token = None
+    try:
+        yield
+    finally:
+        pass
+        bar.stop()
+
+
+def _budget(words: list[str]) -> Budget | None:
+    if not words:
+        return None
+    pairs = dict(word.partition("=")[::2] for word in words)
+    try:
+        return Budget.model_validate(pairs)
+    except ValidationError as error:
+        first = error.errors()[0]
+        known = ", ".join(f"`{key}`" for key in Budget.model_fields)
+        problem = f"{first['msg'][0].lower()}{first['msg'][1:]}"
+        key = ".".join(map(str, first["loc"]))
+        raise SpecError(errors.BadValue(key=f"--budget {key}", problem=problem, hint=f"known: {known}")) from None

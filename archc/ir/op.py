@@ -1,0 +1,220 @@
+"""Op: one step of an architecture, with its parameters, its type, its price and what it does.
+
+An op is one file in `archc/ops/` with its prompts beside it. An instance is the op with its parameters; it is frozen.
+It sees the world only through its `Context`.
+"""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import re
+import sys
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationInfo, field_validator
+
+from archc.calls import Ask, Conversation, Sampling
+from archc.ir.shape import Shape
+from archc.prompts.reply import REPAIR_BYTES
+from archc.prompts.template import Template, placeholders, read_templates
+from archc.values import CandidateSet, Facets, Interval
+
+MESSAGE_TOKENS = 16
+"""The most tokens that a chat template adds around a prompt's messages, each."""
+
+
+class Context(Protocol):
+    """What an op may use."""
+
+    @property
+    def question(self) -> Conversation:
+        """The conversation; its last message is the question."""
+
+    @property
+    def ask(self) -> Ask:
+        """The way to the models."""
+
+    def order(self, count: int) -> tuple[int, ...]:
+        """A permutation of `range(count)`, fixed by the run's seed and the node."""
+
+    def note(self, event: str, **data: Any) -> None:
+        """Records a fact in the trace; `degraded` marks a result that took a fallback."""
+
+
+ModelName = Annotated[str, Field(description="A name from `models`.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """The price of one kind of call within an op: how many, and at most how long each."""
+
+    model: str
+    count: Interval
+    prompt: Interval
+    """Tokens of one prompt."""
+    completion: int
+    """Tokens of one completion, at most."""
+
+
+class Op(BaseModel, abc.ABC):
+    """Base of all ops. Subclasses add parameters as fields, each with a line of documentation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
+
+    name: ClassVar[str]
+    reads_candidates: ClassVar[bool] = True
+    """Whether it looks at the candidates that arrive."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+    # ---- facts, asked by the checker and the passes
+
+    @property
+    def needs(self) -> Facets:
+        """Facets that must be there."""
+        return frozenset()
+
+    @property
+    def reads(self) -> Facets:
+        """Facets that change what it does, needed or not."""
+        return self.needs
+
+    @property
+    def models(self) -> dict[str, str]:
+        """The models it asks, by the field that names them."""
+        return {}
+
+    @property
+    def annotates(self) -> bool:
+        """Whether it only adds facets: candidates, their number and order stay."""
+        return False
+
+    @property
+    def chooses(self) -> bool:
+        """Whether all it does is order, drop or merge candidates, so that one alone leaves it nothing to do."""
+        return False
+
+    @property
+    def min_candidates(self) -> int:
+        """With fewer results than this the question fails; 0 for ops that cannot lose any."""
+        return 0
+
+    @property
+    def needs_logprobs(self) -> bool:
+        """Whether its model must give log-probabilities."""
+        return False
+
+    @abc.abstractmethod
+    def shape(self, before: Shape) -> Shape:
+        """What leaves, given what arrives."""
+
+    def calls(self, before: Shape) -> tuple[Calls, ...]:
+        """At least and at most what it asks; nothing by default."""
+        return ()
+
+    def depth(self, before: Shape) -> Interval:
+        """Calls that must wait for each other; all others run at once."""
+        return Interval(0, 0)
+
+    # ---- the work
+
+    @abc.abstractmethod
+    async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
+        """Does it. Never raises for what a model or a server does: failures are values with a defined fallback."""
+
+    # ---- prompts
+
+    @classmethod
+    def templates(cls) -> dict[str, Template]:
+        """The prompts in the file beside the op, by name."""
+        return dict(read_templates(_template_path(cls)).prompts)
+
+    @classmethod
+    def text(cls, name: str) -> str:
+        """A piece of text from the file beside the op."""
+        return read_templates(_template_path(cls)).texts[name]
+
+    def template(self, name: str) -> Template:
+        """The prompt to use: the spec's own where it gives one (a field `prompt` or `NAME_prompt`)."""
+        built_in = self.templates()[name]
+        own = getattr(self, "prompt" if name == "prompt" else f"{name}_prompt", None)
+        return Template(built_in.system, own) if own else built_in
+
+    def messages(self, ctx: Context, name: str, **values: str) -> Conversation:
+        """The filled prompt `name`, after the question's earlier turns."""
+        return self.template(name).render(ctx.question, values)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _prompts_ask_for_what_exists(cls, value: Any, info: ValidationInfo) -> Any:
+        field = info.field_name or ""
+        if not isinstance(value, str) or not (field == "prompt" or field.endswith("_prompt")):
+            return value
+        known = cls.templates()[field.removesuffix("_prompt")].names | {"question"}
+        unknown = placeholders(value) - known
+        if unknown:
+            names = ", ".join(f"`{{{n}}}`" for n in sorted(known))
+            raise ValueError(f"`{{{min(unknown)}}}` is not a value of this prompt, which has {names}")
+        return value
+
+
+class ModelOp(Op):
+    """An op that asks a model."""
+
+    model: ModelName
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
+    """Sampling temperature, 0 to 2."""
+    max_tokens: PositiveInt = 1024
+    """The most tokens of one completion."""
+
+    @property
+    def models(self) -> dict[str, str]:
+        return {"model": self.model} if self.model else {}
+
+    @property
+    def sampling(self) -> Sampling:
+        """How its completions are drawn."""
+        return Sampling(temperature=self.temperature, max_tokens=self.max_tokens)
+
+    def price(self, name: str, count: Interval, before: Shape, holds: int = 0) -> Calls:
+        """Calls of prompt `name` that hold at most `holds` tokens beside the template and the question."""
+        template = self.template(name)
+        most = template.bytes + 2 * MESSAGE_TOKENS + before.question + holds
+        return Calls(self.model, count, Interval(min(template.words, most), most), self.max_tokens)
+
+    def price_with_repair(self, name: str, count: Interval, before: Shape, holds: int = 0) -> tuple[Calls, ...]:
+        """The same, each of which may be asked once more."""
+        first = self.price(name, count, before, holds)
+        most = first.prompt.hi + self.max_tokens + REPAIR_BYTES + 2 * MESSAGE_TOKENS
+        again = Calls(self.model, Interval(0, count.hi), Interval(first.prompt.lo, most), self.max_tokens)
+        return (first, again)
+
+
+FENCE_TOKENS = 80
+"""The most tokens that the fence around one candidate adds."""
+
+
+def shown(before: Shape, notes: bool = False) -> int:
+    """Tokens of all candidates put into one prompt, at most."""
+    each = before.tokens + FENCE_TOKENS + (before.notes + FENCE_TOKENS if notes else 0)
+    return before.size.hi * each
+
+
+T = TypeVar("T")
+
+
+async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Runs all at once and gives the results in order; one that raises cancels the rest."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one) for one in work]
+    return [task.result() for task in tasks]
+
+
+def _template_path(op: type[Op]) -> Path:
+    return Path(str(sys.modules[op.__module__].__file__)).with_suffix(".txt")

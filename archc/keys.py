@@ -1,0 +1,243 @@
+"""Keys: which API key may go to which server. A spec can't send a key anywhere the user has not bound it to.
+
+The user's configuration (`config.toml`, or the file that `ARCHC_CONFIG` names) binds places to environment variables:
+
+    [keys]
+    "api.together.xyz" = "TOGETHER_API_KEY"     # over https only
+    "http://gpu1.lab" = "LAB_KEY"               # over plain http, where anyone on the way can read it
+
+Servers on this machine may get whatever variable a spec names.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from archc.address import Address
+from archc.diagnostics import Diagnostic, SpecError
+from archc.errors import BrokenConfig, UnboundKey, UnfitBinding
+from archc.source import Source, Span
+
+WELL_KNOWN: Mapping[str, str] = {
+    "api.deepseek.com": "DEEPSEEK_API_KEY",
+    "api.fireworks.ai": "FIREWORKS_API_KEY",
+    "api.groq.com": "GROQ_API_KEY",
+    "api.mistral.ai": "MISTRAL_API_KEY",
+    "api.openai.com": "OPENAI_API_KEY",
+    "api.together.xyz": "TOGETHER_API_KEY",
+    "generativelanguage.googleapis.com": "GEMINI_API_KEY",
+    "openrouter.ai": "OPENROUTER_API_KEY",
+}
+"""Bindings that hold without configuration: each host and its owner's usual variable."""
+
+VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
+"""What the name of an environment variable looks like."""
+
+
+class Secret:
+    """A text that shows as `***` wherever it is printed; only `reveal` gives it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is not written to a file")
+
+
+def bindings(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Place -> variable: the well-known ones, and over them the user's. Raises `SpecError` for a broken file."""
+    path = config_path(environ)
+    return {**WELL_KNOWN, **_read(path, _text(path))}
+
+
+def config_path(environ: Mapping[str, str]) -> Path:
+    """The user's configuration file; it need not exist."""
+    named = environ.get("ARCHC_CONFIG")
+    return Path(named) if named else platformdirs.user_config_path("archc") / "config.toml"
+
+
+def bind(place: str, variable: str, environ: Mapping[str, str]) -> Path:
+    """Writes a binding into the user's configuration, keeping all else in it, and gives the file's path.
+
+    `place` is a host, or `http://host` for an unencrypted one. Raises `SpecError`.
+    """
+    unfit = _unfit(place, variable)
+    if unfit:
+        raise SpecError(UnfitBinding(place=place, variable=variable, reason=unfit))
+    place = _place(place)
+    path = config_path(environ)
+    old = _text(path)
+    want = {**_read(path, old), place: variable}
+    line = f'"{place}" = "{variable}"'
+    new = _with_line(old, place, line)
+    try:
+        done = _read(path, new) == want and _others(new) == _others(old)
+    except SpecError:
+        done = False
+    if not done:
+        raise SpecError(BrokenConfig(path=str(path), reason=f"its [keys] can't be edited safely; add `{line}` by hand"))
+    _replace(path, new)
+    return path
+
+
+def key_for(place: str, environ: Mapping[str, str], variable: str | None = None) -> str | None:
+    """The key that may go to `place`, if any. `variable` is what a spec names; it never widens what is bound."""
+    return key_source(environ)(place, variable)
+
+
+def key_source(environ: Mapping[str, str]) -> Callable[[str, str | None], str | None]:
+    """The `KeyFor` to hand to backends; reads the user's configuration once. Raises `SpecError` for a broken file."""
+    bound = bindings(environ)
+
+    def source(place: str, variable: str | None) -> str | None:
+        name = bound.get(place)
+        if variable is not None and variable != name:
+            name = variable if Address.parse(place if "://" in place else _as_url(place)).is_loopback else None
+        return environ.get(name, "").strip() or None if name else None
+
+    return source
+
+
+def check_key(
+    base_url: str, api_key_env: str | None, bound: Mapping[str, str], span: Span | None = None
+) -> Diagnostic | None:
+    """What is wrong with a spec that wants the key `api_key_env` sent to `base_url`, if anything.
+
+    A malformed `base_url` is not this check's concern: the backend's options report it.
+    """
+    if api_key_env is None:
+        return None
+    try:
+        address = Address.parse(base_url)
+    except ValueError:
+        return None
+    if not re.fullmatch(VARIABLE, api_key_env):
+        return UnfitBinding(place=address.place, variable=api_key_env, reason=_NOT_A_VARIABLE, span=span)
+    if address.is_loopback or bound.get(address.place) == api_key_env:
+        return None
+    return UnboundKey(place=address.place, variable=api_key_env, span=span)
+
+
+_NOT_A_VARIABLE = "that is not the name of an environment variable"
+
+
+def _as_url(host: str) -> str:
+    return f"https://[{host}]" if ":" in host else f"https://{host}"
+
+
+def _place(text: str) -> str:
+    """The one way to write a place. Raises `ValueError` if it is none."""
+    address = Address.parse(text if text.startswith("http://") else _as_url(text))
+    shown = address.host if ":" not in address.host else f"[{address.host}]"
+    if address.path or text.lower().removeprefix("http://") not in (address.host, shown):
+        raise ValueError("a key is bound to a host, without port and path")
+    return address.place
+
+
+def _unfit(place: str, variable: str) -> str:
+    """Why the two can't be bound to each other; empty if they can."""
+    if not re.fullmatch(VARIABLE, variable):
+        return _NOT_A_VARIABLE
+    try:
+        _place(place)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(BrokenConfig(path=str(path), reason=str(error))) from None
+
+
+def _read(path: Path, text: str) -> dict[str, str]:
+    """The user's own bindings."""
+    source = Source(str(path), text)
+    try:
+        table = tomllib.loads(text).get("keys", {})
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(BrokenConfig(path=str(path), reason=str(error), span=_at(source, str(error)))) from None
+    if not isinstance(table, dict):
+        raise SpecError(BrokenConfig(path=str(path), reason="`keys` is not a table"))
+    wrong = [
+        BrokenConfig(path=str(path), reason=reason, span=_line_with(source, place))
+        for place, variable in table.items()
+        if (reason := _unfit_entry(place, variable))
+    ]
+    if wrong:
+        raise SpecError(*wrong)
+    return {_place(place): variable for place, variable in table.items()}
+
+
+def _unfit_entry(place: str, variable: object) -> str:
+    if isinstance(variable, str):
+        reason = _unfit(place, variable)
+        return f"`{place}`: {reason}" if reason else ""
+    if isinstance(variable, dict):
+        return f"`{place}` is a table; put quotes around the whole host name"
+    return f"`{place}` is not bound to the name of an environment variable"
+
+
+def _at(source: Source, message: str) -> Span | None:
+    """The place that tomllib's message tells."""
+    found = re.search(r"at line (\d+), column (\d+)", message)
+    if not found:
+        return None
+    lines = source.text.splitlines(keepends=True)
+    start = sum(map(len, lines[: int(found[1]) - 1])) + int(found[2]) - 1
+    return source.span(min(start, len(source.text)), min(start + 1, len(source.text)))
+
+
+def _line_with(source: Source, word: str) -> Span | None:
+    start = source.text.find(word)
+    return source.span(start, start + len(word)) if start >= 0 else None
+
+
+def _others(text: str) -> dict[str, Any]:
+    return {name: value for name, value in tomllib.loads(text).items() if name != "keys"}
+
+
+def _with_line(text: str, place: str, line: str) -> str:
+    """`text` with `line` in its table [keys], in the place of an earlier line for the same place."""
+    lines = text.splitlines(keepends=True)
+    header = next((i for i, old in enumerate(lines) if re.match(r"\s*\[\s*keys\s*\]", old)), None)
+    if header is None:
+        return f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}{chr(10) if text else ''}[keys]\n{line}\n"
+    for i in range(header + 1, len(lines)):
+        if re.match(r"\s*\[", lines[i]):
+            break
+        old = re.match(rf"""\s*(["']?){re.escape(place)}\1\s*=\s*("[^"]*"|'[^']*')""", lines[i], re.IGNORECASE)
+        if old:
+            lines[i] = line + lines[i][old.end() :]
+            return "".join(lines)
+    lines[header] = lines[header].rstrip("\r\n") + f"\n{line}\n"
+    return "".join(lines)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Writes the file whole or not at all, readable by its owner only."""
+    path = path.resolve()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=".config-", delete=False) as file:
+        file.write(text.encode())
+    Path(file.name).replace(path)

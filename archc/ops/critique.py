@@ -1,0 +1,137 @@
+"""critique: name the strengths and weaknesses of each answer."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Literal, Self
+
+from pydantic import PositiveInt
+
+from archc.calls import Completion, Failed, FailureKind
+from archc.ir.op import FENCE_TOKENS, Calls, Context, ModelOp, shown, together
+from archc.ir.shape import Shape
+from archc.prompts.fence import fence
+from archc.prompts.reply import Reply, ask_reply, schema_of
+from archc.values import Candidate, CandidateSet, Facet, Interval
+
+
+class OneCritique(Reply):
+    """The critique of one candidate."""
+
+    id: int
+    strengths: str
+    weaknesses: str
+
+    def __str__(self) -> str:
+        return f"Strengths: {self.strengths.strip()}\nWeaknesses: {self.weaknesses.strip()}"
+
+
+class Critiques(Reply):
+    """One critique per candidate."""
+
+    critiques: list[OneCritique]
+
+    @classmethod
+    def from_text(cls, text: str) -> Self | None:
+        """Reads blocks headed `[1]`, `[2]`, … in this order, each with strengths and then weaknesses."""
+        starts: list[re.Match[str]] = []
+        for match in _HEADING.finditer(text):
+            if int(match[1] or match[2]) == len(starts) + 1:
+                starts.append(match)
+        if not starts or starts[0].start() > 0:
+            return None
+        ends = [m.start() for m in starts[1:]] + [len(text)]
+        pieces = [_PARTS.search(text, m.end(), end) for m, end in zip(starts, ends, strict=True)]
+        found = [
+            OneCritique(id=i, strengths=piece[1].strip(_MARKUP), weaknesses=piece[2].strip(_MARKUP))
+            for i, piece in enumerate(pieces, 1)
+            if piece
+        ]
+        return cls(critiques=found) if found else None
+
+
+_HEADING = re.compile(
+    r"^[ \t#*]*(?:\[(\d{1,4})\]|(\d{1,4})[.)])[^\n]*?(?:\n\s*)?(?=[^\n]*\bstrengths?\b)", re.MULTILINE | re.IGNORECASE
+)
+"""A numbered line that speaks of strengths, or whose next line does: a citation or a numbered point does neither."""
+_PARTS = re.compile(r"\bstrengths?\b(.*?)\n[ \t#*_-]*weakness(?:es)?\b(.*)", re.DOTALL | re.IGNORECASE)
+_MARKUP = " \t\n*_#:"
+
+
+class Critique(ModelOp):
+    """Write the strengths and weaknesses of each answer, for a later `rank`, `fuse` or `refine`.
+
+    `by: list` shows all answers to a critic at once; `by: each` asks once per answer and takes the reply as it is.
+    An answer whose critique fails or is left out goes on without one.
+
+    Source: the critic of Archon (arXiv 2409.15254).
+
+    Example:
+        - generate: {model: small, n: 4}
+        - critique: {model: big}
+        - fuse: {model: big}
+    """
+
+    by: Literal["list", "each"] = "list"
+    """Whether one call sees all answers, or each answer has its own."""
+    max_tokens: PositiveInt = 2048
+    """The most tokens of one completion."""
+    repair: bool = True
+    """Whether an unreadable list of critiques is asked for once more."""
+    prompt: str | None = None
+    """Another prompt for `by: list`, with `{question}` and `{candidates}`."""
+    each_prompt: str | None = None
+    """Another prompt for `by: each`, with `{question}` and `{candidate}`."""
+
+    @property
+    def annotates(self) -> bool:
+        return True
+
+    def shape(self, before: Shape) -> Shape:
+        return before.adding(Facet.CRITIQUE, notes=self.max_tokens)
+
+    def calls(self, before: Shape) -> tuple[Calls, ...]:
+        if self.by == "each":
+            return (self.price("each", before.size, before, before.tokens + FENCE_TOKENS),)
+        prices = self.price_with_repair("prompt", before.size.at_most(1), before, shown(before))
+        return prices if self.repair else prices[:1]
+
+    def depth(self, before: Shape) -> Interval:
+        return before.size.at_most(1) * Interval(1, 2 if self.repair and self.by == "list" else 1)
+
+    async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
+        old = before.candidates
+        if not old:
+            return before
+        made = await (self._listed(ctx, old) if self.by == "list" else together(self._each(ctx, c) for c in old))
+        failed = [m for m in made if isinstance(m, Failed)]
+        for one in failed:
+            ctx.note("failed", what="critique", reason=one.reason)
+        if len(failed) == len(old):
+            ctx.note("degraded", fallback="the answers go on without critiques", reason=failed[0].reason)
+        return before.with_candidates(
+            replace(c, critique=None if isinstance(m, Failed) else m) for c, m in zip(old, made, strict=True)
+        )
+
+    async def _listed(self, ctx: Context, old: tuple[Candidate, ...]) -> list[str | Failed]:
+        messages = self.messages(ctx, "prompt", candidates=fence([c.text for c in old]))
+        schema = schema_of(Critiques, critiques={"minItems": len(old), "maxItems": len(old)})
+        [reply] = await ask_reply(
+            ctx.ask, self.model, messages, self.sampling, Critiques, prompt="prompt", schema=schema, repair=self.repair
+        )
+        if isinstance(reply, Failed):
+            return [reply] * len(old)
+        by_id = {c.id: str(c) for c in reversed(reply.critiques)}
+        return [by_id.get(i) or _nothing(f"no critique of candidate {i}") for i in range(1, len(old) + 1)]
+
+    async def _each(self, ctx: Context, candidate: Candidate) -> str | Failed:
+        messages = self.messages(ctx, "each", candidate=fence([candidate.text]))
+        [drawn] = await ctx.ask(self.model, messages, self.sampling, prompt="each")
+        if not isinstance(drawn, Completion):
+            return drawn
+        return drawn.text.strip() or _nothing("an empty critique")
+
+
+def _nothing(reason: str) -> Failed:
+    return Failed(FailureKind.UNPARSABLE, reason)

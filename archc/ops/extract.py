@@ -1,0 +1,95 @@
+"""extract: find the final answer within each text, in a form in which equal answers look equal."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from archc.ir.op import Context, Op
+from archc.ir.shape import Shape
+from archc.ops import _answers
+from archc.values import Answer, CandidateSet, Facet
+
+
+class Extract(Op):
+    r"""Find the final answer within each text, for a later `vote`. Asks no model and drops nothing.
+
+    `number`: the number after `answer is`, `answer:`, `####` or `\boxed`, else the last one. `letter`: a capital after
+    the same marks, else one in brackets or bold, else one that stands alone. `boxed`: what `\boxed` or `\fbox` holds.
+    `code`: a fenced block. `regex`: group 1 of `pattern`, or all it matches. `json`: an object or list. A text in which
+    nothing is found has no answer. Of a long text only 20,000 characters are read: the end, or the start for `first`.
+
+    Source: self-consistency (arXiv 2203.11171); the rules follow the usual graders of GSM8K and MATH.
+
+    Example:
+        - generate: {model: small, n: 8}
+        - extract: {kind: number}
+        - vote
+    """
+
+    kind: Literal["number", "letter", "boxed", "code", "regex", "json"]
+    """What an answer looks like."""
+    pattern: str | None = None
+    """A Python regular expression, for `kind: regex`. Repeats of varying length may not contain each other."""
+    equivalence: Literal["auto", "exact", "casefold", "numeric"] = "auto"
+    """Which answers are equal: by the rules of their kind, as written, ignoring case, or by value as numbers (what is not
+    a number is then no answer)."""
+    which: Literal["last", "first"] = "last"
+    """Which one to take where several are found."""
+    choices: Annotated[str, Field(pattern="^[A-Z]+$")] = "ABCDE"
+    """The letters that `kind: letter` looks for."""
+
+    @model_validator(mode="after")
+    def _a_pattern_belongs_to_regex(self) -> Self:
+        if self.kind != "regex":
+            if self.pattern is not None:
+                raise ValueError(f"`pattern` is for `kind: regex`, not for `kind: {self.kind}`")
+        elif self.pattern is None:
+            raise ValueError("`kind: regex` needs a `pattern`")
+        else:
+            _answers.check_pattern(self.pattern)
+        return self
+
+    @property
+    def annotates(self) -> bool:
+        return True
+
+    def shape(self, before: Shape) -> Shape:
+        return before.adding(Facet.ANSWER)
+
+    async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
+        answers = [self.answer(c.text) for c in before.candidates]
+        ctx.note("extracted", found=sum(a is not None for a in answers), of=len(answers))
+        return before.with_candidates(
+            replace(c, answer=a) for c, a in zip(before.candidates, answers, strict=True)
+        )
+
+    def answer(self, text: str) -> Answer | None:
+        """The answer in `text`."""
+        last = self.which == "last"
+        read = text[-_answers.MOST_READ :] if last else text[: _answers.MOST_READ]
+        match self.kind:
+            case "number":
+                found = _answers.number(read, last)
+            case "letter":
+                found = _answers.letter(read, last, self.choices)
+            case "regex":
+                found = _answers.by_pattern(re.compile(self.pattern or ""), read, last)
+            case "boxed" | "code" | "json":
+                found = getattr(_answers, self.kind)(read, last)
+        key = self._key(found) if found else None
+        return Answer(found, key) if found and key is not None else None
+
+    def _key(self, found: str) -> str | None:
+        match self.equivalence:
+            case "exact":
+                return found
+            case "casefold":
+                return " ".join(found.casefold().split())
+            case "numeric":
+                return _answers.number_key(_answers.plain(found))
+            case _:
+                return _answers.KEYS[self.kind](found)

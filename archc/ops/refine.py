@@ -1,0 +1,68 @@
+"""refine: rewrite each answer by what was found wrong with it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from archc.calls import Completion, Failed
+from archc.ir.drawn import candidate_of
+from archc.ir.op import FENCE_TOKENS, Calls, Context, ModelOp, together
+from archc.ir.shape import Shape
+from archc.prompts.fence import fence
+from archc.values import Candidate, CandidateSet, Facet, Facets, Interval, facets
+
+
+class Refine(ModelOp):
+    """Rewrite each answer from its critique, or from the reason why its verdict was negative.
+
+    One call per answer, all at once. An answer without such a note, one that passed (`by: verdict`) and one whose call
+    fails go on as they were. None carries its old facets.
+
+    Source: Self-Refine (arXiv 2303.17651); by failed tests as Reflexion (arXiv 2303.11366).
+
+    Example:
+        - generate: {model: small, n: 4}
+        - critique: {model: big}
+        - refine: {model: small, by: critique}
+    """
+
+    by: Literal["critique", "verdict"] = "critique"
+    """Which note to work from."""
+    prompt: str | None = None
+    """Another prompt, with `{question}`, `{candidate}`, `{about}` (what the note is) and `{note}`."""
+
+    @property
+    def needs(self) -> Facets:
+        return facets(Facet.CRITIQUE if self.by == "critique" else Facet.VERDICT)
+
+    def shape(self, before: Shape) -> Shape:
+        return before.fresh(before.size, max(before.tokens, self.max_tokens))
+
+    def calls(self, before: Shape) -> tuple[Calls, ...]:
+        holds = before.tokens + before.notes + 2 * FENCE_TOKENS + len(self.text(self.by).encode())
+        return (self.price("prompt", Interval(0, before.size.hi), before, holds),)
+
+    def depth(self, before: Shape) -> Interval:
+        return Interval(0, min(1, before.size.hi))
+
+    async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
+        return before.with_candidates(await together(self._refined(ctx, c) for c in before.candidates))
+
+    async def _refined(self, ctx: Context, old: Candidate) -> Candidate:
+        note = self._note(old)
+        if not note:
+            return old.bare()
+        messages = self.messages(
+            ctx, "prompt", candidate=fence([old.text]), about=self.text(self.by), note=fence([note], "note")
+        )
+        [drawn] = await ctx.ask(self.model, messages, self.sampling, prompt="prompt")
+        if isinstance(drawn, Completion) and drawn.text.strip():
+            return candidate_of(drawn)
+        ctx.note("failed", what="refinement", reason=drawn.reason if isinstance(drawn, Failed) else "an empty reply")
+        return old.bare()
+
+    def _note(self, candidate: Candidate) -> str:
+        if self.by == "critique":
+            return (candidate.critique or "").strip()
+        verdict = candidate.verdict
+        return "" if verdict is None or verdict.passed else verdict.reason.strip()

@@ -1,0 +1,143 @@
+"""verify: judge each answer as correct or not, and keep the correct ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal, Self
+
+from pydantic import PositiveInt
+
+from archc.calls import Completion, Failed
+from archc.ir.op import FENCE_TOKENS, Calls, Context, ModelOp, together
+from archc.ir.shape import Shape
+from archc.prompts.fence import fence
+from archc.prompts.reply import Reply, ask_reply
+from archc.values import Candidate, CandidateSet, Facet, Interval, Verdict
+
+
+class Judgement(Reply):
+    """A binary verdict and why."""
+
+    explanation: str
+    verdict: Literal["correct", "incorrect"]
+
+    @classmethod
+    def from_text(cls, text: str) -> Self | None:
+        """Reads a reply that is one label and nothing else."""
+        label = text.strip("[]*. \n").lower()
+        return cls(explanation="", verdict=label) if label in ("correct", "incorrect") else None
+
+
+class Verify(ModelOp):
+    """Judge each answer `votes` times as correct or incorrect; keep those that a majority approves.
+
+    With `reason` a first call works through the answer, for and against, and a second one decides. A judgement that
+    fails counts as no vote; an answer without any vote is not approved. If none is approved, all go on, marked in the
+    trace. With `first_k` answers are judged in rounds of `first_k` until so many are approved; the others are dropped
+    unjudged.
+
+    Source: the verifier of Archon (arXiv 2409.15254); several votes as Verification@k (arXiv 2502.01839).
+
+    Example:
+        - generate: {model: small, n: 8}
+        - verify: {model: big}
+    """
+
+    votes: PositiveInt = 1
+    """Independent judgements per answer; more than half must approve."""
+    reason: bool = True
+    """Whether a call that reasons comes before the verdict."""
+    first_k: PositiveInt | None = None
+    """Stop when this many are approved."""
+    filter: bool = True
+    """Whether to drop the others; if not, all stay and their score is the share of approving votes."""
+    repair: bool = True
+    """Whether an unreadable verdict is asked for once more."""
+    reason_prompt: str | None = None
+    """Another prompt for the reasoning, with `{question}` and `{candidate}`."""
+    verdict_prompt: str | None = None
+    """Another prompt for the verdict, with `{question}`, `{candidate}` and `{reasoning}`."""
+
+    def shape(self, before: Shape) -> Shape:
+        adds = (Facet.VERDICT,) if self.filter else (Facet.VERDICT, Facet.SCORE)
+        size = Interval(min(1, before.size.lo), before.size.hi) if self.filter else before.size
+        return before.adding(*adds, notes=self.max_tokens, size=size)
+
+    @property
+    def annotates(self) -> bool:
+        return not self.filter
+
+    def calls(self, before: Shape) -> tuple[Calls, ...]:
+        judged = self._judged(before) * self.votes
+        candidate = before.tokens + FENCE_TOKENS
+        reasons = (self.price("reason", judged, before, candidate),) if self.reason else ()
+        holds = candidate + (self.max_tokens + FENCE_TOKENS if self.reason else 0)
+        verdicts = self.price_with_repair("verdict", judged, before, holds)
+        return reasons + (verdicts if self.repair else verdicts[:1])
+
+    def _judged(self, before: Shape) -> Interval:
+        return Interval(min(before.size.lo, self.first_k or before.size.lo), before.size.hi)
+
+    def depth(self, before: Shape) -> Interval:
+        rounds = Interval(1, -(-before.size.hi // self.first_k)) if self.first_k else Interval.exactly(1)
+        return rounds * (Interval(1, 2 if self.repair else 1) + Interval.exactly(int(self.reason)))
+
+    async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
+        old = before.candidates
+        judged: list[Candidate] = []
+        step = self.first_k or max(1, len(old))
+        for start in range(0, len(old), step):
+            judged += await together(self._judge(ctx, c) for c in old[start : start + step])
+            if self.first_k and sum(_passed(c) for c in judged) >= self.first_k:
+                break
+        if not self.filter:
+            return before.with_candidates(judged + list(old[len(judged) :]))
+        approved = [c for c in judged if _passed(c)]
+        if not approved:
+            ctx.note("degraded", fallback="no answer was approved; all go on", reason=f"{len(old)} judged incorrect")
+        return before.with_candidates((approved or judged)[: self.first_k if approved else None])
+
+    async def _judge(self, ctx: Context, candidate: Candidate) -> Candidate:
+        shown = fence([candidate.text])
+        replies = await self._replies(ctx, shown)
+        votes = [r for r in replies if isinstance(r, Judgement)]
+        approvals = sum(r.verdict == "correct" for r in votes)
+        if not votes:
+            failed = next((r for r in replies if isinstance(r, Failed)), None)
+            ctx.note("failed", what="verdict", reason=failed.reason if failed else "")
+        verdict = Verdict(2 * approvals > len(votes), "\n".join(r.explanation for r in votes), approvals, len(votes))
+        score = candidate.score if self.filter else approvals / max(1, len(votes))
+        return replace(candidate, verdict=verdict, score=score)
+
+    async def _replies(self, ctx: Context, shown: str) -> list[Judgement | Failed]:
+        if not self.reason:
+            return await self._verdicts(ctx, shown, "", self.votes, first=0)
+        reasons = await ctx.ask(
+            self.model, self.messages(ctx, "reason", candidate=shown), self.sampling, prompt="reason", n=self.votes
+        )
+        replies = await together(
+            self._verdicts(ctx, shown, fence([r.text], "reasoning"), 1, first=i)
+            for i, r in enumerate(reasons)
+            if isinstance(r, Completion)
+        )
+        return [r for some in replies for r in some] + [r for r in reasons if isinstance(r, Failed)]
+
+    async def _verdicts(
+        self, ctx: Context, shown: str, reasoning: str, n: int, first: int
+    ) -> list[Judgement | Failed]:
+        messages = self.messages(ctx, "verdict", candidate=shown, reasoning=reasoning)
+        return await ask_reply(
+            ctx.ask,
+            self.model,
+            messages,
+            self.sampling,
+            Judgement,
+            prompt="verdict",
+            n=n,
+            first=first,
+            repair=self.repair,
+        )
+
+
+def _passed(candidate: Candidate) -> bool:
+    return candidate.verdict is not None and candidate.verdict.passed

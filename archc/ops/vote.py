@@ -1,0 +1,114 @@
+"""vote: let equal answers add up, and keep one of the most frequent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import PositiveInt
+
+from archc.ir.op import Context, Op
+from archc.ir.shape import Shape
+from archc.values import Candidate, CandidateSet, Facet, Facets, Interval, facets
+
+Ballot = tuple[int, Candidate, float]
+"""Where a candidate arrived, the candidate, and the weight of its vote."""
+
+_WEIGHS = {"score": Facet.SCORE, "logprob": Facet.LOGPROB}
+
+
+class Vote(Op):
+    """Group the answers by what `extract` found and keep one of the heaviest group.
+
+    Each answer weighs 1, or its score, or its mean token probability; the weights of a group are summed, never
+    averaged. What is kept is the first of the group, or the heaviest where votes are weighed. Answers in which nothing
+    was found have no vote. With fewer than `min_valid` votes the first answer goes on, marked in the trace.
+
+    Source: self-consistency (arXiv 2203.11171); weighted by a scorer as DiVeRSe (arXiv 2206.02336).
+
+    Example:
+        - generate: {model: small, n: 8}
+        - extract: {kind: number}
+        - vote
+    """
+
+    by: Literal["majority", "score", "logprob"] = "majority"
+    """What a vote weighs. Where any score is negative, scores are first moved to between 0 and 1."""
+    ties: Literal["first", "score", "logprob", "shortest", "random"] = "first"
+    """Which of equally heavy groups wins: the one seen first, with the best score or log-probability, with the shortest
+    text, or any."""
+    min_valid: PositiveInt = 1
+    """The fewest votes that decide."""
+
+    @property
+    def needs(self) -> Facets:
+        return facets(Facet.ANSWER) | {_WEIGHS[key] for key in (self.by, self.ties) if key in _WEIGHS}
+
+    def shape(self, before: Shape) -> Shape:
+        return before.adding(size=Interval.exactly(1))
+
+    async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
+        valid = [(i, c) for i, c in enumerate(before.candidates) if c.answer is not None]
+        if len(valid) < self.min_valid:
+            reason = f"{len(valid)} of {len(before)} answers can be counted, {self.min_valid} needed"
+            ctx.note("degraded", fallback="kept the first answer", reason=reason)
+            return before.with_candidates(before.candidates[:1])
+        weights = self._weights([c for _, c in valid])
+        groups: dict[str, list[Ballot]] = {}
+        for (i, c), weight in zip(valid, weights, strict=True):
+            groups.setdefault(c.answer.key if c.answer else "", []).append((i, c, weight))
+        totals = {key: math.fsum(w for _, _, w in group) for key, group in groups.items()}
+        tied = [groups[key] for key, total in totals.items() if total == max(totals.values())]
+        winner = min(tied, key=self._tie_break(ctx, len(before)))
+        _, kept, _ = max(winner, key=lambda ballot: ballot[2])
+        share = math.fsum(w for _, _, w in winner) / (math.fsum(weights) or 1.0)
+        ctx.note("vote", histogram=_histogram(groups, totals), share=share)
+        return before.with_candidates([kept])
+
+    def _weights(self, valid: Sequence[Candidate]) -> list[float]:
+        if self.by == "majority":
+            return [1.0] * len(valid)
+        if self.by == "logprob":
+            return [0.0 if c.logprob is None else math.exp(c.logprob) for c in valid]
+        scores = [c.score for c in valid if c.score is not None]
+        low, high = min(scores, default=0.0), max(scores, default=0.0)
+        if low >= 0:
+            return [c.score or 0.0 for c in valid]
+        return [0.0 if c.score is None else (c.score - low) / (high - low + 1e-3) for c in valid]
+
+    def _tie_break(self, ctx: Context, count: int) -> _TieBreak:
+        place = ctx.order(count) if self.ties == "random" else range(count)
+        return _TieBreak(self.ties, place)
+
+
+class _TieBreak:
+    """The sort key of a group among equally heavy ones; the smallest wins, and of equal ones the first."""
+
+    def __init__(self, ties: str, place: Sequence[int]) -> None:
+        self.ties, self.place = ties, place
+
+    def __call__(self, group: list[Ballot]) -> float:
+        match self.ties:
+            case "score":
+                return -max(_or_last(c.score) for _, c, _ in group)
+            case "logprob":
+                return -max(_or_last(c.logprob) for _, c, _ in group)
+            case "shortest":
+                return min(len(c.text) for _, c, _ in group)
+            case _:
+                return self.place[group[0][0]]
+
+
+def _or_last(value: float | None) -> float:
+    return -math.inf if value is None else value
+
+
+def _histogram(groups: dict[str, list[Ballot]], totals: dict[str, float]) -> dict[str, float]:
+    """Weight by the text that the first of each group shows."""
+    seen: dict[str, float] = {}
+    for key, group in groups.items():
+        answer = group[0][1].answer
+        text = answer.text if answer else key
+        seen[text] = seen.get(text, 0.0) + totals[key]
+    return seen

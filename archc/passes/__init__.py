@@ -1,0 +1,46 @@
+"""Passes: pure functions from a graph to a cheaper graph with the same answers. One file each; the order is here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from archc.diagnostics import ArchcBug
+from archc.ir.check import check
+from archc.ir.graph import Graph
+from archc.passes.drop_dead import drop_dead
+
+Pass = Callable[[Graph], Graph]
+
+ORDER: tuple[Pass, ...] = (
+    drop_dead,  # first: nothing else should look at what is never read
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One pass that was run, with the graphs around it."""
+
+    name: str
+    before: Graph
+    after: Graph
+
+    @property
+    def removed(self) -> list[str]:
+        """The nodes that are gone."""
+        return [node.id for node in self.before.nodes if node.id not in self.after.by_id]
+
+
+def optimise(graph: Graph, skip: Collection[str] = ()) -> list[Step]:
+    """Every pass run in order, with what it made. Raises ArchcBug if one breaks a graph that was whole."""
+    steps: list[Step] = []
+    for run in ORDER:
+        if run.__name__ in skip:
+            continue
+        after = run(graph)
+        broken = [d for d in check(after) if d.severity == "error"]
+        if broken:
+            raise ArchcBug(f"the pass {run.__name__} broke the graph: {broken[0].headline}")
+        steps.append(Step(run.__name__, graph, after))
+        graph = after
+    return steps

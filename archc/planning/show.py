@@ -1,0 +1,48 @@
+"""Show: a plan as text."""
+
+from __future__ import annotations
+
+from archc.ir.show import show
+from archc.planning.plan import Cost, Plan
+from archc.values import Interval
+
+_HEAD = ("node", "model", "candidates", "calls", "depth", "prompt tokens", "completion tokens", "USD")
+
+
+def show_plan(plan: Plan) -> str:
+    """The graph, what the passes changed, and the bounds of every node and of the whole."""
+    written = plan.steps[0].before if plan.steps else plan.graph
+    parts = [f"graph of {plan.graph.name}", _indent(show(written))]
+    for step in plan.steps:
+        if step.removed:
+            parts += [f"after {step.name} (without {', '.join(step.removed)})", _indent(show(step.after))]
+    parts += [f"plan, for questions of at most {plan.question_tokens:,} tokens", _indent(_table(plan))]
+    several = plan.graph.output_shape().size
+    if several.hi > 1:
+        parts.append(f"the pipeline ends with {several} candidates; the answer is the first")
+    return "\n".join(parts)
+
+
+def _table(plan: Plan) -> str:
+    rows: list[tuple[str, ...]] = [_HEAD]
+    for node in plan.nodes:
+        rows.append((node.id, node.model or "-", str(node.shape.size), *_cost(node.cost, node.depth)))
+    rows.append(("total", "", "", *_cost(plan.cost, plan.depth)))
+    wide = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
+    return "\n".join(
+        "  ".join(cell.ljust(w) if i < 2 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, wide, strict=True)))
+        for row in rows
+    )
+
+
+def _cost(cost: Cost, depth: Interval) -> tuple[str, ...]:
+    usd = "-" if cost.usd is None else f"{cost.usd[0]:.4f}..{cost.usd[1]:.4f}" if cost.usd[1] else "0"
+    return (str(cost.calls), str(depth), _thousands(cost.prompt_tokens), _thousands(cost.completion_tokens), usd)
+
+
+def _thousands(interval: Interval) -> str:
+    return f"{interval.lo:,}" if interval.lo == interval.hi else f"{interval.lo:,}..{interval.hi:,}"
+
+
+def _indent(text: str) -> str:
+    return "\n".join("  " + line for line in text.splitlines())

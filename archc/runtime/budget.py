@@ -1,0 +1,122 @@
+"""Budget: nothing is sent whose worst case does not fit; what was reserved and not used comes back.
+
+Several scopes may hold at once (this question, this run): a call needs room in all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from archc.calls import Conversation, Sampling, Usage
+from archc.spec.model import Budget, Price
+
+MESSAGE_TOKENS = 16
+"""The most tokens that a chat template adds to a message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """An amount of everything that is limited. Also a count of what was spent."""
+
+    calls: int = 0
+    prompt: int = 0
+    completion: int = 0
+    usd: float = 0.0
+
+    def __add__(self, other: Spend) -> Spend:
+        return Spend(
+            self.calls + other.calls,
+            self.prompt + other.prompt,
+            self.completion + other.completion,
+            self.usd + other.usd,
+        )
+
+    def __sub__(self, other: Spend) -> Spend:
+        return self + Spend(-other.calls, -other.prompt, -other.completion, -other.usd)
+
+    def __mul__(self, factor: int) -> Spend:
+        return Spend(self.calls * factor, self.prompt * factor, self.completion * factor, self.usd * factor)
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and completion together."""
+        return self.prompt + self.completion
+
+
+def worst_case(messages: Conversation, sampling: Sampling, price: Price | None) -> Spend:
+    """The most that one completion can cost. A byte-level tokeniser makes at most a token of every byte."""
+    prompt = sum(len(m.content.encode()) + MESSAGE_TOKENS for m in messages)
+    return priced(1, Usage(prompt, sampling.max_tokens), price)
+
+
+def priced(calls: int, usage: Usage, price: Price | None) -> Spend:
+    """What a usage costs; `usd` stays 0 without a price, which lowering refuses where USD are limited."""
+    usd = (usage.prompt * price.prompt + usage.completion * price.completion) / 1e6 if price else 0.0
+    return Spend(calls, usage.prompt, usage.completion, usd)
+
+
+@dataclass
+class Scope:
+    """One budget and what has been spent and reserved of it."""
+
+    name: str
+    limit: Budget
+    spent: Spend = field(default_factory=Spend)
+    reserved: Spend = field(default_factory=Spend)
+
+    def lacks(self, more: Spend) -> str:
+        """What there is too little of for `more` beside all that is spent and reserved; empty if it fits."""
+        after = self.spent + self.reserved + more
+        for unit, used, limit in (
+            ("calls", after.calls, self.limit.calls),
+            ("tokens", after.tokens, self.limit.tokens),
+            ("USD", after.usd, self.limit.usd),
+        ):
+            if limit is not None and used > limit:
+                return f"{limit:,} {unit} for {self.name} are not enough"
+        return ""
+
+
+class Ledger:
+    """Reserves and settles in several scopes at once. One per session; scopes may be shared between questions."""
+
+    def __init__(self) -> None:
+        self._changed = asyncio.Condition()
+
+    async def reserve(self, scopes: Sequence[Scope], each: Spend, count: int) -> tuple[int, str]:
+        """Reserves up to `count` times `each`; gives how many fit and, if not all, what there is too little of.
+
+        Where fewer fit only because others hold reservations, waits for those to settle.
+        """
+        async with self._changed:
+            while True:
+                fit = _fitting(scopes, each, count)
+                lacking = [s for s in scopes if s.lacks(each * (fit + 1))]
+                if fit == count or not any(s.reserved.calls for s in lacking):
+                    break
+                await self._changed.wait()
+            reason = next(filter(None, (s.lacks(each * (fit + 1)) for s in scopes)), "") if fit < count else ""
+            for scope in scopes:
+                scope.reserved += each * fit
+            return fit, reason
+
+    async def settle(self, scopes: Sequence[Scope], reserved: Spend, spent: Spend) -> None:
+        """Gives a reservation back and books what was really spent."""
+        for scope in scopes:
+            scope.reserved -= reserved
+            scope.spent += spent
+        async with self._changed:
+            self._changed.notify_all()
+
+
+def _fitting(scopes: Sequence[Scope], each: Spend, count: int) -> int:
+    low, high = 0, count
+    while low < high:
+        middle = (low + high + 1) // 2
+        if any(scope.lacks(each * middle) for scope in scopes):
+            high = middle - 1
+        else:
+            low = middle
+    return low

@@ -1,0 +1,64 @@
+"""Lane: the way to one model, with its limits on concurrency and rate, and its retries."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from asyncio_throttle import Throttler  # type: ignore[attr-defined]
+
+from archc.calls import RETRYABLE, Backend, CallError, Completion, Request
+from archc.ir.graph import Model
+
+FIRST_BACKOFF_S = 0.5
+LONGEST_BACKOFF_S = 30.0
+LONGEST_RETRY_AFTER_S = 300.0
+
+
+@dataclass
+class Lane:
+    """One model's backend behind its limits. `sleep` and `random` are handed in."""
+
+    model: Model
+    backend: Backend
+    sleep: Callable[[float], Awaitable[None]]
+    random: random.Random
+    in_flight: int = 0
+    _gate: asyncio.Semaphore = field(init=False)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _throttle: AbstractAsyncContextManager[Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._gate = asyncio.Semaphore(self.model.shared.concurrency)
+        rate = self.model.shared.rate
+        self._throttle = Throttler(rate_limit=rate.requests, period=rate.per) if rate else nullcontext()
+
+    async def attempt(self, request: Request) -> tuple[Completion, ...]:
+        """One try, once there is room. Raises CallError."""
+        async with self._gate:
+            # A throttle polls and keeps no order among those who wait, so only one ever waits there.
+            async with self._turn, self._throttle:
+                pass
+            self.in_flight += 1
+            try:
+                return await self.backend.complete(request)
+            finally:
+                self.in_flight -= 1
+
+    async def pause(self, attempt: int, error: CallError) -> bool:
+        """Waits before the next try, counted from 0; False if there should be none.
+
+        Exponential backoff with full jitter between half and the whole, or what the server asked for.
+        """
+        if error.failed.kind not in RETRYABLE or attempt >= self.model.shared.retries:
+            return False
+        if error.retry_after is not None:
+            delay = min(error.retry_after, LONGEST_RETRY_AFTER_S)
+        else:
+            delay = min(FIRST_BACKOFF_S * 2**attempt, LONGEST_BACKOFF_S) * self.random.uniform(0.5, 1)
+        await self.sleep(delay)
+        return True

@@ -1,0 +1,155 @@
+"""Run: one execution for one question, and what it came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from archc.diagnostics import Diagnostic
+from archc.runtime.budget import Spend
+from archc.runtime.trace import Event
+from archc.values import Candidate
+
+Status = Literal["ok", "exhausted", "failed"]
+
+
+@dataclass(slots=True)
+class NodeTally:
+    """What one node did, folded from the trace."""
+
+    calls: int = 0
+    """Completions bought."""
+    cached: int = 0
+    """Completions found in the journal."""
+    retries: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    usd: float = 0.0
+    started: float | None = None
+    """Seconds from the start of the session."""
+    ended: float | None = None
+    candidates: int = 0
+    """How many left the node."""
+
+    @property
+    def seconds(self) -> float:
+        """From its start to its end; 0 if it never ran."""
+        return self.ended - self.started if self.started is not None and self.ended is not None else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """A JSON-ready form."""
+        return {
+            "calls": self.calls,
+            "cached": self.cached,
+            "retries": self.retries,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "usd": self.usd,
+            "seconds": round(self.seconds, 6),
+            "candidates": self.candidates,
+        }
+
+
+@dataclass
+class Tally:
+    """A listener that folds a question's events into a table; node order is the graph's."""
+
+    query: str
+    nodes: dict[str, NodeTally]
+    notes: list[Event] = field(default_factory=list)
+    """Fallbacks taken and judgements that failed."""
+
+    def __call__(self, event: Event) -> None:
+        """Takes one event."""
+        if event.get("query") != self.query or "node" not in event:
+            return
+        node = self.nodes[event["node"]]
+        match event["event"]:
+            case "call":
+                node.calls += event["calls"]
+                node.prompt_tokens += event["prompt_tokens"]
+                node.completion_tokens += event["completion_tokens"]
+                node.usd += event["usd"]
+                node.retries += int(event["attempt"] > 0)
+            case "cached":
+                node.cached += event["calls"]
+            case "node":
+                self._node(node, event)
+            case "note" | "refused":
+                self.notes.append(event)
+
+    def _node(self, node: NodeTally, event: Event) -> None:
+        if event["state"] == "started":
+            node.started = event["at"]
+        else:
+            node.ended, node.candidates = event["at"], event["candidates"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One question's outcome. `exhausted`: a budget ended it, the answer is the best so far, if there is one."""
+
+    id: str
+    status: Status
+    answer: str | None
+    """The extracted answer where there is one, else the text of the first candidate."""
+    candidates: tuple[Candidate, ...]
+    nodes: dict[str, NodeTally]
+    notes: tuple[Event, ...]
+    seconds: float
+    error: Diagnostic | None = None
+    exhausted: str = ""
+    """Which budget ended it."""
+
+    @property
+    def text(self) -> str | None:
+        """The whole text of the first candidate."""
+        return self.candidates[0].text if self.candidates else None
+
+    @property
+    def spent(self) -> Spend:
+        """What was bought for it; what came from the journal is not in it."""
+        tallies = self.nodes.values()
+        return Spend(
+            sum(t.calls for t in tallies),
+            sum(t.prompt_tokens for t in tallies),
+            sum(t.completion_tokens for t in tallies),
+            sum(t.usd for t in tallies),
+        )
+
+    @property
+    def cached(self) -> int:
+        """Completions that came from the journal."""
+        return sum(t.cached for t in self.nodes.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """A JSON-ready form."""
+        return {
+            "id": self.id,
+            "status": self.status,
+            "answer": self.answer,
+            "text": self.text,
+            "candidates": [_candidate_json(c) for c in self.candidates],
+            "calls": self.spent.calls,
+            "cached": self.cached,
+            "prompt_tokens": self.spent.prompt,
+            "completion_tokens": self.spent.completion,
+            "usd": self.spent.usd,
+            "seconds": round(self.seconds, 6),
+            "nodes": {name: tally.as_json() for name, tally in self.nodes.items()},
+            "notes": [dict(note) for note in self.notes],
+            "exhausted": self.exhausted or None,
+            "error": self.error.as_json() if self.error else None,
+        }
+
+
+def _candidate_json(candidate: Candidate) -> dict[str, Any]:
+    facets = {
+        "answer": candidate.answer.text if candidate.answer else None,
+        "score": candidate.score,
+        "passed": candidate.verdict.passed if candidate.verdict else None,
+        "logprob": candidate.logprob,
+        "critique": candidate.critique,
+    }
+    present = {name: value for name, value in facets.items() if value is not None}
+    return {"text": candidate.text, "truncated": candidate.truncated, **present}

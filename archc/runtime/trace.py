@@ -1,0 +1,45 @@
+"""Trace: what happened, as events. Everything that watches a run listens here: files, tables, progress."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Event = Mapping[str, Any]
+"""A JSON-ready fact: `event` names its kind, `at` is seconds since the session began, `query` the question's id."""
+
+Listener = Callable[[Event], None]
+
+
+class Trace:
+    """Gives every event to every listener, in the order in which things happened."""
+
+    def __init__(self, clock: Callable[[], float], start: float, listeners: Sequence[Listener]) -> None:
+        """`start` is the clock's reading when the session began. Listeners must not raise."""
+        self._clock = clock
+        self._start = start
+        self._listeners = tuple(listeners)
+
+    def emit(self, event: str, **data: Any) -> None:
+        """Records that something happened now."""
+        record = {"event": event, "at": round(self._clock() - self._start, 6), **data}
+        for listener in self._listeners:
+            listener(record)
+
+
+class JsonlFile:
+    """A listener that appends each event to a file as one line of JSON."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a", encoding="utf-8")
+        path.chmod(0o600)
+
+    def __call__(self, event: Event) -> None:
+        self._file.write(json.dumps(event, ensure_ascii=False) + "\n")
+
+    def close(self) -> None:
+        """Writes what is left."""
+        self._file.close()

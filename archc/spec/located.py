@@ -1,0 +1,96 @@
+"""Located values: what a text says, each piece with its place. Both surface forms are read into these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from archc.source import Span
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A scalar."""
+
+    value: Scalar
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list."""
+
+    items: tuple[Located, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key and its value in a table."""
+
+    key: str
+    key_span: Span
+    value: Located
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A mapping with unique string keys, in written order."""
+
+    entries: tuple[Entry, ...]
+    span: Span
+
+    def get(self, key: str) -> Entry | None:
+        """The entry of that key, if it is there."""
+        return next((e for e in self.entries if e.key == key), None)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries)
+
+
+Located = Leaf | Listing | Table
+
+
+def plain(value: Located) -> Any:
+    """The value without places: scalars, lists and dicts."""
+    match value:
+        case Leaf():
+            return value.value
+        case Listing():
+            return [plain(item) for item in value.items]
+        case Table():
+            return {e.key: plain(e.value) for e in value.entries}
+
+
+def span_at(value: Located, path: Sequence[str | int], of_key: bool = False) -> Span:
+    """The place of the piece at `path`, or of its nearest ancestor; `of_key` prefers the key's own place."""
+    span = value.span
+    for step in path:
+        if isinstance(value, Table) and (entry := value.get(str(step))):
+            value, span = entry.value, entry.key_span if of_key else entry.value.span
+        elif isinstance(value, Listing) and isinstance(step, int) and step < len(value.items):
+            value = value.items[step]
+            span = value.span
+        else:
+            break
+    return span
+
+
+def kind_of(value: Located) -> str:
+    """What a person would call it."""
+    match value:
+        case Table():
+            return "a mapping"
+        case Listing():
+            return "a list"
+        case Leaf(value=None):
+            return "nothing"
+        case Leaf(value=bool()):
+            return "true or false"
+        case Leaf(value=str()):
+            return "a string"
+        case Leaf():
+            return "a number"

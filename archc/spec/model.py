@@ -1,0 +1,118 @@
+"""Spec: what was written. It knows no op and no backend; `lowering` gives it its meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from archc.source import Source, Span
+from archc.spec.located import Table
+
+Rules = Literal["open", "archon"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Budget(_Part):
+    """What one question may cost, at most. Nothing is sent whose worst case does not fit."""
+
+    calls: PositiveInt | None = None
+    """Completions drawn from models."""
+    tokens: PositiveInt | None = None
+    """Prompt and completion tokens together."""
+    usd: PositiveFloat | None = None
+    """Money, by the models' prices."""
+    seconds: PositiveFloat | None = None
+    """Wall time."""
+    on_exhausted: Literal["stop", "error"] = "stop"
+    """`stop` answers with the best candidate so far; `error` gives no answer."""
+
+
+class Price(_Part):
+    """What a model costs, in USD per million tokens."""
+
+    prompt: NonNegativeFloat
+    """Per million prompt tokens."""
+    completion: NonNegativeFloat
+    """Per million completion tokens."""
+
+
+class Rate(_Part):
+    """A limit on how fast requests start."""
+
+    requests: PositiveInt
+    """This many …"""
+    per: PositiveFloat = 60
+    """… in this many seconds."""
+
+
+class SharedOptions(_Part):
+    """The keys of a `models` entry that all backends have."""
+
+    backend: str = "llamacpp"
+    """Which backend serves it; `archc ops --backends` lists them."""
+    model: str = "embedded"
+    """The model's name there, or the path of its file."""
+    concurrency: Annotated[int, Field(ge=1, le=4096)] = 64
+    """Requests in flight at once, at most."""
+    rate: Rate | None = None
+    """A limit on how fast requests start."""
+    retries: Annotated[int, Field(ge=0, le=10)] = 4
+    """How often a call is tried again after a failure that may pass."""
+    price: Price | None = None
+    """What it costs; needed for a budget in USD."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """One entry of `models`, as written."""
+
+    name: str
+    name_span: Span
+    options: Table
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One op as written: its name and its arguments."""
+
+    op: str
+    op_span: Span
+    args: Table
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """Stages one after the other."""
+
+    stages: tuple[Stage, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Parallel:
+    """Branches side by side on the same input; their outputs follow each other in written order."""
+
+    branches: tuple[Stage, ...]
+    span: Span
+
+
+Stage = Step | Sequence | Parallel
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A whole file."""
+
+    source: Source
+    name: str
+    models: tuple[ModelEntry, ...]
+    pipeline: Sequence
+    budget: Budget
+    budget_span: Span | None
+    rules: Rules

@@ -1,0 +1,174 @@
+"""Reading: from located values to a Spec, or to all that is wrong with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from archc import errors
+from archc.diagnostics import Diagnostic, SpecError, did_you_mean
+from archc.source import Source, Span
+from archc.spec.located import Leaf, Listing, Located, Table, kind_of, plain, span_at
+from archc.spec.model import Budget, ModelEntry, Parallel, Rules, Sequence, Spec, Stage, Step
+
+KEYS = ("name", "models", "budget", "rules", "pipeline")
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_spec(source: Source, root: Located) -> Spec:
+    """The spec that `root` describes. Raises SpecError with everything that is wrong with its form."""
+    found: list[Diagnostic] = []
+    if not isinstance(root, Table):
+        raise SpecError(errors.WrongKind(span=root.span, what="a spec", expected="a mapping", got=kind_of(root)))
+    for entry in root:
+        if entry.key not in KEYS:
+            hint = did_you_mean(entry.key, KEYS)
+            found.append(errors.UnknownKey(span=entry.key_span, key=entry.key, owner="a spec", hint=hint))
+    models = _models(root, found)
+    budget_entry = root.get("budget")
+    budget = validated(Budget, budget_entry.value, "budget", found) if budget_entry else Budget()
+    pipeline_entry = root.get("pipeline")
+    pipeline = Sequence((), root.span)
+    if pipeline_entry is None:
+        found.append(errors.MissingKey(span=_head(root), key="pipeline", owner="the spec", example=_EXAMPLE))
+    elif isinstance(pipeline_entry.value, Listing):
+        pipeline = _sequence(pipeline_entry.value, found)
+        if not pipeline_entry.value.items:
+            found.append(errors.EmptyPipeline(span=pipeline_entry.key_span))
+    else:
+        found.append(_wrong(pipeline_entry.value, "`pipeline`", "a list of steps"))
+    name = _string(root, "name", source.name.rsplit("/", 1)[-1].split(".")[0], found)
+    rules = _string(root, "rules", "open", found)
+    if rules not in get_args(Rules):
+        span = span_at(root, ["rules"])
+        found.append(errors.BadValue(span=span, key="rules", problem="use `open` or `archon`"))
+    if found:
+        raise SpecError(*found)
+    assert budget is not None
+    budget_span = budget_entry.key_span if budget_entry else None
+    return Spec(source, name, models, pipeline, budget, budget_span, "archon" if rules == "archon" else "open")
+
+
+_EXAMPLE = "pipeline:\n  - generate: {model: small, n: 4}"
+
+
+def validated(
+    kind: type[M],
+    value: Located,
+    owner: str,
+    found: list[Diagnostic],
+    *,
+    strict: bool = False,
+    also: Iterable[str] = (),
+) -> M | None:
+    """A pydantic value of `kind`, or None after adding what is wrong, each at its own place, to `found`.
+
+    `strict` takes no string for a number; `also` are keys that exist too, for the hint.
+    """
+    if not isinstance(value, Table):
+        found.append(_wrong(value, f"`{owner}`", "a mapping"))
+        return None
+    try:
+        return kind.model_validate_json(json.dumps(plain(value)), strict=strict)
+    except ValidationError as error:
+        known = [*kind.model_fields, *also]
+        found += [_diagnostic(known, value, owner, dict(one)) for one in error.errors(include_url=False)]
+        return None
+
+
+def _diagnostic(known: list[str], value: Table, owner: str, error: dict[str, object]) -> Diagnostic:
+    path = error["loc"]
+    assert isinstance(path, tuple)
+    key = ".".join(str(p) for p in path)
+    match error["type"]:
+        case "extra_forbidden":
+            span = span_at(value, path, of_key=True)
+            hint = did_you_mean(key, known) if len(path) == 1 else "remove it"
+            return errors.UnknownKey(span=span, key=str(path[-1]), owner=f"`{owner}`", hint=hint)
+        case "missing":
+            return errors.MissingKey(span=_head(value), key=key, owner=f"`{owner}`", example=f"{key}: …")
+        case _:
+            problem = str(error["msg"]).removeprefix("Value error, ")
+            problem = problem[:1].lower() + problem[1:]
+            return errors.BadValue(span=span_at(value, path), key=key or owner, problem=problem)
+
+
+def _models(root: Table, found: list[Diagnostic]) -> tuple[ModelEntry, ...]:
+    entry = root.get("models")
+    if entry is None:
+        return ()
+    if not isinstance(entry.value, Table):
+        found.append(_wrong(entry.value, "`models`", "a mapping from names to models"))
+        return ()
+    models = []
+    for model in entry.value:
+        if isinstance(model.value, Table):
+            models.append(ModelEntry(model.key, model.key_span, model.value))
+        else:
+            found.append(_wrong(model.value, f"the model `{model.key}`", "a mapping such as {backend: openai, …}"))
+    return tuple(models)
+
+
+def _sequence(value: Listing, found: list[Diagnostic]) -> Sequence:
+    stages = (_stage(item, found) for item in value.items)
+    return Sequence(tuple(s for s in stages if s is not None), value.span)
+
+
+def _stage(value: Located, found: list[Diagnostic]) -> Stage | None:
+    if isinstance(value, Listing):
+        return _parallel(value, found)
+    return _step(value, found)
+
+
+def _parallel(value: Listing, found: list[Diagnostic]) -> Stage | None:
+    if not value.items:
+        found.append(errors.EmptyPipeline(span=value.span))
+        return None
+    branches = [
+        _sequence(item, found) if isinstance(item, Listing) else _step(item, found) for item in value.items
+    ]
+    return Parallel(tuple(b for b in branches if b is not None), value.span)
+
+
+def _step(value: Located, found: list[Diagnostic]) -> Step | None:
+    match value:
+        case Leaf(value=str(op)):
+            return Step(op, value.span, Table((), value.span), value.span)
+        case Table(entries=(entry,)):
+            args = entry.value
+            if isinstance(args, Leaf) and args.value is None:
+                args = Table((), entry.key_span)
+            if isinstance(args, Table):
+                return Step(entry.key, entry.key_span, args, value.span)
+            found.append(_wrong(args, f"the arguments of `{entry.key}`", "a mapping such as {model: small}"))
+        case Table(entries=entries) if entries:
+            keys = [e.key for e in entries]
+            found.append(errors.SeveralOps(span=entries[1].key_span, first=keys[0], second=keys[1]))
+        case _:
+            found.append(_wrong(value, "a step", "an op with its arguments, such as `rank: {model: big}`"))
+    return None
+
+
+def _string(root: Table, key: str, default: str, found: list[Diagnostic]) -> str:
+    entry = root.get(key)
+    if entry is None:
+        return default
+    if isinstance(entry.value, Leaf) and isinstance(entry.value.value, str):
+        return entry.value.value
+    found.append(_wrong(entry.value, f"`{key}`", "a string"))
+    return default
+
+
+def _wrong(value: Located, what: str, expected: str) -> Diagnostic:
+    return errors.WrongKind(span=value.span, what=what, expected=expected, got=kind_of(value))
+
+
+def _head(table: Table) -> Span:
+    """A short place that stands for a whole table: its first key."""
+    return table.entries[0].key_span if table.entries else table.span
+
+
