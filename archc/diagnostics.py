@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -146,7 +147,8 @@ def render(diagnostic: Diagnostic, style: Format = "full") -> str:
     width = max((len(str(label.span.line)) for label in (*labels, *diagnostic.also)), default=0)
     for source in dict.fromkeys(label.span.source for label in (*labels, *diagnostic.also)):
         lines += _excerpt(source, labels, diagnostic.also, width)
-    lines += [f"{' ' * width} = help: {part}" for part in diagnostic.advice.splitlines() if part]
+    advice = [part for part in diagnostic.advice.splitlines() if part]
+    lines += [f"{' ' * width} {'        ' if i else '= help: '}{part}" for i, part in enumerate(advice)]
     return "\n".join(_printable(line) for line in lines)
 
 
@@ -164,17 +166,23 @@ def _excerpt(source: Source, primary: Sequence[Label], also: Sequence[Label], wi
     shown = 0
     for label, mark in mine:
         span = label.span
-        text = span.line_text().expandtabs(4)
-        before = span.line_text()[: span.column - 1].expandtabs(4)
-        covered = span.text.split("\n", 1)[0].rstrip().expandtabs(4)
+        text = span.line_text()
+        before = text[: span.column - 1]
+        covered = text[: span.column - 1 + span.end - span.start].rstrip()
         if span.line != shown:
             if shown and span.line > shown + 1:
                 lines.append("...")
-            lines.append(f"{span.line:>{width}} | {text}")
+            lines.append(f"{span.line:>{width}} | {_printable(text.expandtabs(4))}")
             shown = span.line
-        carets = mark * max(1, min(len(covered), len(text) - len(before)))
-        lines.append(f"{pad} | {' ' * len(before)}{carets} {label.text}".rstrip())
+        start = _cells(before)
+        lines.append(f"{pad} | {' ' * start}{mark * max(1, _cells(covered) - start)} {label.text}".rstrip())
     return lines
+
+
+def _cells(text: str) -> int:
+    """How many columns of a terminal a text takes when it is shown."""
+    shown = _printable(text.expandtabs(4))
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in shown)
 
 
 def _printable(line: str) -> str:

@@ -41,7 +41,9 @@ class NotYaml(Diagnostic):
 
     title = "this is not valid YAML: {problem}"
     label = "here"
+    help = "{hint}"
     problem: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,7 +266,7 @@ class NothingToRead(Diagnostic):
 class MissingFacet(Diagnostic):
     """An op needs a facet that its candidates do not have."""
 
-    title = "`{op}` needs a {facet} on every candidate, but what arrives is {arrives}"
+    title = "`{op}` needs {facet}, but what arrives is {arrives}"
     label = "needs {facet}"
     help = "{hint}"
     op: str

@@ -27,6 +27,7 @@ def lower(spec: Spec, environ: Mapping[str, str]) -> Graph:
     """The graph that a spec means. `environ` gives the `${VAR}` of models. Raises SpecError with all mistakes."""
     lowering = _Lowering(environ, {m.name for m in spec.models})
     models = [m for entry in spec.models if (m := lowering.model(entry))]
+    lowering.models = {m.name: m for m in models}
     outputs = lowering.stage(spec.pipeline, ())
     if lowering.found:
         raise SpecError(*lowering.found)
@@ -50,6 +51,7 @@ def lower(spec: Spec, environ: Mapping[str, str]) -> Graph:
 class _Lowering:
     environ: Mapping[str, str]
     model_names: set[str]
+    models: dict[str, Model] = field(default_factory=dict)
     found: list[Diagnostic] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)
     names: Counter[str] = field(default_factory=Counter)
@@ -126,12 +128,17 @@ class _Lowering:
             return inputs
         self.names[op.name] += 1
         count = self.names[op.name]
-        kind = (op.name, *op.models.values())
         arg_spans = {e.key: e.value.span for e in step.args}
         node_id = op.name if count == 1 else f"{op.name}{count}"
-        self.nodes.append(Node(node_id, op, inputs, step.span, self.sites[kind], arg_spans))
-        self.sites[kind] += 1
+        self.nodes.append(Node(node_id, op, inputs, step.span, self.site(op), arg_spans))
         return (node_id,)
+
+    def site(self, op: Op) -> int:
+        """Counts ops that could draw the same samples: the same op of the same model, whatever its name here."""
+        asked = (self.models[name].shared for name in op.models.values() if name in self.models)
+        kind = (op.name, *(f"{shared.backend} {shared.model}" for shared in asked))
+        self.sites[kind] += 1
+        return self.sites[kind] - 1
 
     def op(self, step: Step) -> Op | None:
         if step.op not in ops.names():

@@ -103,8 +103,8 @@ class Judge:
 
     It looks at each candidate once and takes it for what it is with probability `judgement`; all that it says follows:
     `ranking` puts those that look right first, and in what speaks of a single candidate booleans, verdicts, numbers and
-    remarks are favourable or not. A list has an entry per candidate, `results` one per test, `tests` three, within
-    `minItems` and `maxItems`. A candidate that looks wrong fails one of its tests, and each other with probability 1/2.
+    remarks are favourable or not. A list has an entry per candidate, `results` one per test, `tests` `maxItems` or 3,
+    all within the schema's limits. A candidate that looks wrong fails one test, and each other with probability 1/2.
 
     Not read: `pattern`, `format`, `multipleOf`, `uniqueItems`. Raises ValueError or TypeError for a broken schema.
     """
@@ -181,16 +181,16 @@ class Judge:
     def _array(self, schema: dict[str, Any], at: _At) -> list[Any]:
         least, most = schema.get("minItems", 0), schema.get("maxItems", math.inf)
         first, items = schema.get("prefixItems", []), schema.get("items", {})
-        count = max(least, min(most, max(len(first), self._natural(at))))
+        count = max(least, min(most, max(len(first), self._natural(schema, at))))
         places = self._entries(replace(at, depth=at.depth + 1), count)
         return [self._value(first[i] if i < len(first) else items, place) for i, place in enumerate(places)]
 
-    def _natural(self, at: _At) -> int:
+    def _natural(self, schema: dict[str, Any], at: _At) -> int:
         """How many entries a list has if the schema leaves it open."""
         if at.depth >= _DEEP:
             return 0
         if at.name in ("results", "tests"):
-            return (self._tests or 1) if at.name == "results" else 3
+            return self._tests or 1 if at.name == "results" else schema.get("maxItems", 3)
         return max(1, len(self._looks)) if at.looks is None else 1
 
     def _entries(self, at: _At, count: int) -> list[_At]:
@@ -231,7 +231,7 @@ class Judge:
 
     def _string(self, schema: dict[str, Any], at: _At) -> str:
         if at.name == "tests":
-            text = f"Part {at.index + 1} of the answer follows from the question."
+            text = f"The answer settles part {at.index + 1} of the question."
         elif at.looks is None:
             text = filler(self._rng, 1)
         elif at.name == "verdict":

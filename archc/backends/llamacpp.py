@@ -7,12 +7,10 @@ import hashlib
 import json
 import secrets
 import sys
-import threading
 import weakref
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,6 +18,7 @@ from typing import Any, ClassVar
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from archc.backends import weights
+from archc.backends._llamacpp_draft import Draft, Growing
 from archc.calls import (
     Backend,
     BackendOptions,
@@ -27,22 +26,13 @@ from archc.calls import (
     Capabilities,
     Completion,
     FailureKind,
-    Finish,
     KeyFor,
     Request,
-    Usage,
 )
 from archc.diagnostics import RunError
 from archc.errors import MissingModel, UnloadableModel
 
 EMBEDDED = "embedded"
-
-_KINDS = {
-    "exceed_context_size_error": FailureKind.CONTEXT_LENGTH,
-    "invalid_request_error": FailureKind.BAD_REQUEST,
-    "not_supported_error": FailureKind.BAD_REQUEST,
-    "unavailable_error": FailureKind.OVERLOAD,
-}
 
 _PROBE = """
 import sys, xllamacpp
@@ -84,11 +74,11 @@ class LlamaCpp(Backend):
         self._options = options
         # In a list, so that the model is freed before the interpreter ends even if nobody calls `close`.
         self._server: list[Any] = []
-        self._freed = weakref.finalize(self, self._server.clear)
+        weakref.finalize(self, self._server.clear)
         self._threads: ThreadPoolExecutor | None = None
         self._turn = asyncio.Lock()
         self._free = asyncio.Semaphore(options.slots)
-        self._drafts: set[_Draft] = set()
+        self._drafts: set[Draft] = set()
 
     @property
     def fingerprint(self) -> str:
@@ -151,6 +141,8 @@ class LlamaCpp(Backend):
         params.n_batch = params.n_ubatch = 256
         # States of past prompts in main memory: up to 8 GiB by default, for hits that a run of archc hardly has.
         params.cache_ram_mib = 0
+        # Trying out how many layers fit the GPU loads the model twice; the embedded one fits everywhere.
+        params.fit_params = self._model != EMBEDDED
         if options.threads is not None:
             params.cpuparams.n_threads = params.cpuparams_batch.n_threads = options.threads
         if options.gpu_layers is not None:
@@ -166,15 +158,17 @@ class LlamaCpp(Backend):
         async with self._taking(n):
             if self._threads is None:
                 raise CallError(FailureKind.CONNECTION, "the model is not loaded")
-            draft = _Draft([_Sequence() for _ in range(n)])
+            draft = Draft([Growing() for _ in range(n)])
             self._drafts.add(draft)
             loop = asyncio.get_running_loop()
             work = loop.run_in_executor(self._threads, draft.decode, self._server[0], self._body(request, seed, n))
             try:
                 await asyncio.shield(work)
-            finally:
+            except asyncio.CancelledError:
                 draft.stopped.set()
                 await asyncio.wait({work})
+                raise
+            finally:
                 self._drafts.discard(draft)
         return draft.completions()
 
@@ -220,71 +214,6 @@ class LlamaCpp(Backend):
         return body
 
 
-@dataclass(slots=True)
-class _Sequence:
-    """One completion as it grows."""
-
-    text: list[str] = field(default_factory=list)
-    logprobs: list[float] = field(default_factory=list)
-    finish: str = ""
-    usage: Usage = Usage()
-
-
-@dataclass(slots=True, eq=False)
-class _Draft:
-    """The completions of one prompt, written on a worker's thread."""
-
-    sequences: list[_Sequence]
-    stopped: threading.Event = field(default_factory=threading.Event)
-    ended: int = 0
-    """The sequence that ended last: the next usage is its."""
-    error: tuple[str, str] | None = None
-
-    def decode(self, server: Any, body: dict[str, Any]) -> None:
-        """Returns when all is drawn, an error came, or soon after `stopped` is set."""
-        try:
-            server.handle_chat_completions(body, self._take)
-        except (RuntimeError, ValueError) as error:
-            self.error = "invalid_request_error", str(error)
-
-    def _take(self, chunk: dict[str, Any]) -> bool:
-        """Takes one piece of the stream; True ends it."""
-        if "error" in chunk:
-            self.error = chunk["error"].get("type", ""), chunk["error"].get("message", "unknown")
-            return True
-        for choice in chunk["choices"]:
-            sequence = self.sequences[choice["index"]]
-            sequence.text.append(choice["delta"].get("content") or "")
-            sequence.logprobs += [t["logprob"] for t in (choice.get("logprobs") or {}).get("content") or ()]
-            if choice["finish_reason"]:
-                sequence.finish, self.ended = choice["finish_reason"], choice["index"]
-        if usage := chunk.get("usage"):
-            self._count(usage)
-        return self.stopped.is_set()
-
-    def _count(self, usage: dict[str, Any]) -> None:
-        prompt = usage["prompt_tokens"]
-        # All but the first sequence continue from the first one's reading of the prompt.
-        cached = prompt if self.ended else usage.get("prompt_tokens_details", {}).get("cached_tokens", 0)
-        self.sequences[self.ended].usage = Usage(prompt, usage["completion_tokens"], cached)
-
-    def completions(self) -> list[Completion]:
-        """What was drawn. Raises `CallError` if it isn't complete."""
-        if self.error:
-            raise CallError(_KINDS.get(self.error[0], FailureKind.BAD_RESPONSE), self.error[1])
-        if not all(s.finish for s in self.sequences):
-            raise CallError(FailureKind.CONNECTION, "the model was closed during the call")
-        return [
-            Completion(
-                "".join(s.text),
-                Finish.LENGTH if s.finish == "length" else Finish.STOP,
-                s.usage,
-                sum(s.logprobs) / len(s.logprobs) if s.logprobs else None,
-            )
-            for s in self.sequences
-        ]
-
-
 def consecutive(seeds: Sequence[int], most: int) -> list[tuple[int, int]]:
     """Splits seeds into runs `(first, n)` of at most `most` that rise by one."""
     runs: list[tuple[int, int]] = []
@@ -306,7 +235,7 @@ async def _why(path: Path, context: int) -> str:
     """llama.cpp says why it can't load a file only to standard error: so asked again, in another process."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-c", _PROBE, str(path), str(context)),
+        *("-P", "-c", _PROBE, str(path), str(context)),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -37,6 +37,8 @@ TOKENS_PER_MESSAGE = 4
 
 _Probability = Annotated[float, Field(ge=0, le=1)]
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_REMARKS = {"each", "reason"}
+"""Prompts that ask for a text about a candidate (of `critique` and `verify`), not for an answer."""
 _SPEED = {"latency", "latency_per_token", "failure_rate"}
 
 
@@ -135,7 +137,7 @@ class Simulated(Backend):
                 return Judge(request.schema, scene, options.judgement, rng).write()
             except (ValueError, TypeError) as error:
                 raise CallError(FailureKind.BAD_REQUEST, f"the schema can't be followed: {error}") from None
-        if request.purpose.prompt == "reason":
+        if request.purpose.prompt in _REMARKS:
             return filler(rng, options.verbosity)
         return self._answer(scene, rng)
 

@@ -1,4 +1,4 @@
-"""The embedded model's weights: SmolLM2-135M-Instruct (Apache-2.0), carried by a PyPI wheel, kept in the user's cache."""
+"""The embedded model's weights: SmolLM2-135M-Instruct (Apache-2.0), from a PyPI wheel, kept in the user's cache."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -111,8 +112,8 @@ async def _download(scratch: Path, pip: Pip) -> Path:
     """The wheel, in a folder of its own."""
     requirement, arrived = scratch / "requirement.txt", scratch / "wheel"
     requirement.write_text(f"{WHEEL} --hash=sha256:{WHEEL_DIGEST}\n")
-    arguments = ("download", "--no-deps", "--no-cache-dir", "--no-input", "--disable-pip-version-check", "--only-binary")
-    arguments += (":all:", "--retries", "2", "--progress-bar", "off", "-d", str(arrived), "-r", str(requirement))
+    flags = "--no-deps --no-cache-dir --no-input --disable-pip-version-check --only-binary :all: --retries 2"
+    arguments = ("download", *flags.split(), "--progress-bar", "off", "-d", str(arrived), "-r", str(requirement))
     # pip downloads into TMPDIR before it moves the wheel to its place: so its growth can be watched with any pip.
     running = asyncio.ensure_future(pip(arguments, {"TMPDIR": str(scratch)}))
     try:
@@ -154,7 +155,7 @@ def _in_one_line(said: str) -> str:
     for mark in ("connection broken by", "ERROR:"):
         for line in lines:
             if mark in line:
-                return line.split(mark, 1)[1].strip()[:300]
+                return re.sub(r"^'\w+\('<.*?>: (.*?)'\)'.*", r"\1", line.split(mark, 1)[1].strip())[:300]
     return lines[-1][:300] if lines else ""
 
 

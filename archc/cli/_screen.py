@@ -74,7 +74,8 @@ class BatchScreen:
         self.failed += run.status == "failed"
         self.progress.update(self.task, completed=self.done)
         if not self.console.is_terminal:
-            self.console.print(f"{self.done}/{self.total}  {run.id}: {run.status}, {run.spent.calls} calls")
+            line = f"{self.done}/{self.total}  {run.id}: {run.status}, {run.spent.calls} calls"
+            self.console.print(line, markup=False)
 
     def __enter__(self) -> BatchScreen:
         if self.console.is_terminal:

@@ -22,7 +22,7 @@ from archc.cli._options import AsJson, Sets, Skip, SpecPath
 from archc.cli._screen import BatchScreen, QuestionScreen, cost_table, downloading
 from archc.diagnostics import SpecError
 from archc.planning.plan import Plan
-#from archc.backends.weights import progress
+from archc.backends.weights import progress
 from archc.runtime.batch import Item, Output, Summary, read_items, run_batch
 from archc.runtime.run import Run
 from archc.runtime.session import Session
@@ -80,7 +80,7 @@ def run(
             opened.callback(written.close)
             code = _many(session, read_items(input), written, parallel, screen, as_json)
         else:
-            code = _one(session, sys.stdin.read() if question == "-" else question, screen, as_json)
+            code = _one(session, _from_stdin() if question == "-" else question, screen, as_json)
     raise typer.Exit(code)
 
 
@@ -93,7 +93,7 @@ def _one(session: Session, question: str, screen: QuestionScreen, as_json: bool)
 
     run = asyncio.run(answer())
     if as_json:
-        print(json.dumps(run.as_json(), ensure_ascii=False))
+        print(_shown(json.dumps(run.as_json(), ensure_ascii=False)))
         return _code(run)
     screen.console.print(cost_table(screen.plan, run.nodes))
     for note in run.notes:
@@ -105,8 +105,20 @@ def _one(session: Session, question: str, screen: QuestionScreen, as_json: bool)
     if run.error:
         show([run.error], as_json=False)
     if run.answer is not None:
-        print(run.answer)
+        print(_shown(run.answer))
     return _code(run)
+
+
+def _from_stdin() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError:
+        raise SpecError(errors.NoSuchFile(path="-", problem="it is not UTF-8 text")) from None
+
+
+def _shown(text: str) -> str:
+    """The text with half surrogate pairs, which a model's JSON can bring in, as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _code(run: Run) -> int:
@@ -134,8 +146,8 @@ def _many(
 
 
 def _run_key(plan: Plan, seed: int) -> str:
-    """Names what an output file holds: the graph, its models and the seed."""
-    models = [(m.name, m.shared.model_dump(mode="json"), m.options.model_dump(mode="json")) for m in plan.graph.models]
+    """Names what an output file holds: the graph, its models and the seed; not how fast or how dear it may be."""
+    models = [(m.name, m.shared.backend, m.shared.model, m.options.model_dump(mode="json")) for m in plan.graph.models]
     content = [sorted(plan.graph.keys().items()), models, seed]
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -144,11 +156,11 @@ def _run_key(plan: Plan, seed: int) -> str:
 def _fetching(console: Console) -> Iterator[None]:
     """Shows the download of the embedded model's weights, if there is one."""
     bar, moved = downloading(console, "fetching the embedded model")
-    token = None
+    token = progress.set(moved)
     try:
         yield
     finally:
-        pass
+        progress.reset(token)
         bar.stop()
 
 

@@ -167,7 +167,7 @@ class Op(BaseModel, abc.ABC):
 class ModelOp(Op):
     """An op that asks a model."""
 
-    model: ModelName
+    model: Annotated[ModelName, Field(min_length=1)]
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
     """Sampling temperature, 0 to 2."""
     max_tokens: PositiveInt = 1024

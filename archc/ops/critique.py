@@ -34,28 +34,30 @@ class Critiques(Reply):
 
     @classmethod
     def from_text(cls, text: str) -> Self | None:
-        """Reads blocks headed `[1]`, `[2]`, … in this order, each with strengths and then weaknesses."""
-        starts: list[re.Match[str]] = []
-        for match in _HEADING.finditer(text):
-            if int(match[1] or match[2]) == len(starts) + 1:
-                starts.append(match)
-        if not starts or starts[0].start() > 0:
+        """Reads blocks headed `[1]`, `[2]`, … in this order and once each, with strengths and then weaknesses."""
+        heads = list(_HEADING.finditer(text))
+        numbers = [int(m[1] or m[2]) for m in heads]
+        if not heads or heads[0].start() > 0 or numbers != list(range(1, len(heads) + 1)):
             return None
-        ends = [m.start() for m in starts[1:]] + [len(text)]
-        pieces = [_PARTS.search(text, m.end(), end) for m, end in zip(starts, ends, strict=True)]
-        found = [
-            OneCritique(id=i, strengths=piece[1].strip(_MARKUP), weaknesses=piece[2].strip(_MARKUP))
-            for i, piece in enumerate(pieces, 1)
-            if piece
-        ]
+        ends = [m.start() for m in heads[1:]] + [len(text)]
+        found: list[OneCritique] = []
+        for number, head, end in zip(numbers, heads, ends, strict=True):
+            block = text[head.end() : end]
+            middle = _WEAK_LINE.search(block) or _WEAK.search(block)
+            if middle:
+                parts = (block[: middle.start()].strip(_MARKUP), block[middle.end() :].strip(_MARKUP))
+                found.append(OneCritique(id=number, strengths=parts[0], weaknesses=parts[1]))
         return cls(critiques=found) if found else None
 
 
 _HEADING = re.compile(
-    r"^[ \t#*]*(?:\[(\d{1,4})\]|(\d{1,4})[.)])[^\n]*?(?:\n\s*)?(?=[^\n]*\bstrengths?\b)", re.MULTILINE | re.IGNORECASE
+    r"^[ \t#*]*(?:\[(\d{1,4})\]|(\d{1,4})[.)])[ \t:*_]*(?:(?:response|candidate|answer)\b[ \t]*\d*[ \t:*_]*)?"
+    r"[-•*_#\s]*+(?<![a-z])strengths?\b",
+    re.MULTILINE | re.IGNORECASE,
 )
-"""A numbered line that speaks of strengths, or whose next line does: a citation or a numbered point does neither."""
-_PARTS = re.compile(r"\bstrengths?\b(.*?)\n[ \t#*_-]*weakness(?:es)?\b(.*)", re.DOTALL | re.IGNORECASE)
+"""A number that strengths follow at once: a citation or a numbered point within a critique is not one."""
+_WEAK_LINE = re.compile(r"^[-•*_# \t]*weakness(?:es)?\b", re.MULTILINE | re.IGNORECASE)
+_WEAK = re.compile(r"\bweakness(?:es)?\b", re.IGNORECASE)
 _MARKUP = " \t\n*_#:"
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from archc.ir.op import Context, Op
 from archc.ir.shape import Shape
 from archc.ops import _answers
+from archc.ops._patterns import check_pattern
 from archc.values import Answer, CandidateSet, Facet
 
 
@@ -20,7 +21,8 @@ class Extract(Op):
     `number`: the number after `answer is`, `answer:`, `####` or `\boxed`, else the last one. `letter`: a capital after
     the same marks, else one in brackets or bold, else one that stands alone. `boxed`: what `\boxed` or `\fbox` holds.
     `code`: a fenced block. `regex`: group 1 of `pattern`, or all it matches. `json`: an object or list. A text in which
-    nothing is found has no answer. Of a long text only 20,000 characters are read: the end, or the start for `first`.
+    nothing is found has no answer. Of a long text (but for `code`) 20,000 characters are read: the end, or the start
+    for `which: first`.
 
     Source: self-consistency (arXiv 2203.11171); the rules follow the usual graders of GSM8K and MATH.
 
@@ -35,8 +37,8 @@ class Extract(Op):
     pattern: str | None = None
     """A Python regular expression, for `kind: regex`. Repeats of varying length may not contain each other."""
     equivalence: Literal["auto", "exact", "casefold", "numeric"] = "auto"
-    """Which answers are equal: by the rules of their kind, as written, ignoring case, or by value as numbers (what is not
-    a number is then no answer)."""
+    """Which answers are equal: by the rules of their kind, as written, ignoring case, or by value as numbers (then what
+    is not a number is no answer)."""
     which: Literal["last", "first"] = "last"
     """Which one to take where several are found."""
     choices: Annotated[str, Field(pattern="^[A-Z]+$")] = "ABCDE"
@@ -50,7 +52,7 @@ class Extract(Op):
         elif self.pattern is None:
             raise ValueError("`kind: regex` needs a `pattern`")
         else:
-            _answers.check_pattern(self.pattern)
+            check_pattern(self.pattern)
         return self
 
     @property
@@ -63,23 +65,20 @@ class Extract(Op):
     async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
         answers = [self.answer(c.text) for c in before.candidates]
         ctx.note("extracted", found=sum(a is not None for a in answers), of=len(answers))
-        return before.with_candidates(
-            replace(c, answer=a) for c, a in zip(before.candidates, answers, strict=True)
-        )
+        return before.with_candidates(replace(c, answer=a) for c, a in zip(before.candidates, answers, strict=True))
 
     def answer(self, text: str) -> Answer | None:
         """The answer in `text`."""
         last = self.which == "last"
-        read = text[-_answers.MOST_READ :] if last else text[: _answers.MOST_READ]
+        if self.kind != "code":
+            text = text[-_answers.MOST_READ :] if last else text[: _answers.MOST_READ]
         match self.kind:
-            case "number":
-                found = _answers.number(read, last)
             case "letter":
-                found = _answers.letter(read, last, self.choices)
+                found = _answers.letter(text, last, self.choices)
             case "regex":
-                found = _answers.by_pattern(re.compile(self.pattern or ""), read, last)
-            case "boxed" | "code" | "json":
-                found = getattr(_answers, self.kind)(read, last)
+                found = _answers.by_pattern(re.compile(self.pattern or ""), text, last)
+            case _:
+                found = _answers.FINDERS[self.kind](text, last)
         key = self._key(found) if found else None
         return Answer(found, key) if found and key is not None else None
 

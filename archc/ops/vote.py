@@ -60,7 +60,8 @@ class Vote(Op):
             groups.setdefault(c.answer.key if c.answer else "", []).append((i, c, weight))
         totals = {key: math.fsum(w for _, _, w in group) for key, group in groups.items()}
         tied = [groups[key] for key, total in totals.items() if total == max(totals.values())]
-        winner = min(tied, key=self._tie_break(ctx, len(before)))
+        place = ctx.order(len(before)) if self.ties == "random" else range(len(before))
+        winner = min(tied, key=lambda group: self._tie_break(group, place))
         _, kept, _ = max(winner, key=lambda ballot: ballot[2])
         share = math.fsum(w for _, _, w in winner) / (math.fsum(weights) or 1.0)
         ctx.note("vote", histogram=_histogram(groups, totals), share=share)
@@ -77,18 +78,8 @@ class Vote(Op):
             return [c.score or 0.0 for c in valid]
         return [0.0 if c.score is None else (c.score - low) / (high - low + 1e-3) for c in valid]
 
-    def _tie_break(self, ctx: Context, count: int) -> _TieBreak:
-        place = ctx.order(count) if self.ties == "random" else range(count)
-        return _TieBreak(self.ties, place)
-
-
-class _TieBreak:
-    """The sort key of a group among equally heavy ones; the smallest wins, and of equal ones the first."""
-
-    def __init__(self, ties: str, place: Sequence[int]) -> None:
-        self.ties, self.place = ties, place
-
-    def __call__(self, group: list[Ballot]) -> float:
+    def _tie_break(self, group: list[Ballot], place: Sequence[int]) -> float:
+        """The smallest wins; of equal ones the first."""
         match self.ties:
             case "score":
                 return -max(_or_last(c.score) for _, c, _ in group)
@@ -97,7 +88,7 @@ class _TieBreak:
             case "shortest":
                 return min(len(c.text) for _, c, _ in group)
             case _:
-                return self.place[group[0][0]]
+                return place[group[0][0]]
 
 
 def _or_last(value: float | None) -> float:

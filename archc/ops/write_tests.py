@@ -22,16 +22,14 @@ GENERIC = "The answer addresses the question completely and correctly."
 """The test to fall back to."""
 
 
-class Tests(Reply):
+class Assertions(Reply):
     """Statements about a good answer."""
-
-    __test__: ClassVar[bool] = False
 
     tests: list[str]
 
     @classmethod
     def from_text(cls, text: str) -> Self | None:
-        """Reads a JSON list of texts, or one test per bulleted or numbered line after at most one line that ends in `:`."""
+        """Reads a JSON list of texts, or bulleted or numbered lines after at most one line that ends in `:`."""
         try:
             listed = json.loads(text)
         except (ValueError, RecursionError):
@@ -91,9 +89,9 @@ class WriteTests(ModelOp):
 
     async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
         messages = self.messages(ctx, "prompt", n=str(self.n))
-        schema = schema_of(Tests, tests={"minItems": 1, "maxItems": self.n})
+        schema = schema_of(Assertions, tests={"minItems": 1, "maxItems": self.n})
         [reply] = await ask_reply(
-            ctx.ask, self.model, messages, self.sampling, Tests, prompt="prompt", schema=schema, repair=self.repair
+            ctx.ask, self.model, messages, self.sampling, Assertions, prompt="prompt", schema=schema, repair=self.repair
         )
         tests = [] if isinstance(reply, Failed) else _clean(reply.tests)[: self.n]
         if not tests:

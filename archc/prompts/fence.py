@@ -23,7 +23,7 @@ def neutral(text: str) -> str:
 def fence(texts: Sequence[str], label: str = "candidate") -> str:
     """The texts as numbered blocks, counted from 1, that none of them can close."""
     clean = [neutral(text) for text in texts]
-    key = sha256("\0".join(clean).encode()).hexdigest()[:12]
+    key = sha256("\0".join(clean).encode(errors="surrogatepass")).hexdigest()[:12]
     return "\n\n".join(f"<{label} {i} key={key}>\n{text}\n</{label} {key}>" for i, text in enumerate(clean, 1))
 
 

@@ -6,6 +6,7 @@ would let the candidate speak. What cannot be read is asked for once more, and t
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import Any, Self, TypeVar
@@ -63,18 +64,21 @@ async def ask_reply(
     first: int = 0,
     repair: bool = True,
 ) -> list[R | Failed]:
-    """Asks for `n` replies; each unreadable one is asked for once more if `repair`."""
+    """Asks for `n` replies; each unreadable one is asked for once more if `repair`, all at once."""
     schema = schema or schema_of(kind)
     completions = await ask(model, messages, sampling, prompt=prompt, n=n, first=first, schema=schema)
-    replies: list[R | Failed] = []
-    for index, completion in enumerate(completions, first):
+
+    async def settled(index: int, completion: Completion | Failed) -> R | Failed:
         reply = _read(kind, completion)
-        if repair and isinstance(completion, Completion) and isinstance(reply, Failed):
-            again = (*messages, Message("assistant", completion.text), Message("user", _REPAIR.format(schema=schema)))
-            second = await ask(model, again, sampling, prompt=f"{prompt}.repair", first=index, schema=schema)
-            reply = _read(kind, second[0])
-        replies.append(reply)
-    return replies
+        if not repair or isinstance(completion, Failed) or not isinstance(reply, Failed):
+            return reply
+        again = (*messages, Message("assistant", completion.text), Message("user", _REPAIR.format(schema=schema)))
+        [second] = await ask(model, again, sampling, prompt=f"{prompt}.repair", first=index, schema=schema)
+        return _read(kind, second)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(settled(index, c)) for index, c in enumerate(completions, first)]
+    return [task.result() for task in tasks]
 
 
 def _read(kind: type[R], completion: Completion | Failed) -> R | Failed:

@@ -1,4 +1,4 @@
-"""Batch: many questions from a JSONL file, answers written as they finish; the same command goes on where it stopped."""
+"""Batch: many questions from a JSONL file, answers written as they come; the same command goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 from archc import errors
 from archc.calls import Conversation, Message
-from archc.diagnostics import SpecError
+from archc.diagnostics import RunError, SpecError
 from archc.runtime.run import Run
-from archc.runtime.session import Session
+from archc.runtime.session import Session, cause_of
+from archc.runtime.trace import AS_JSON
 
 ROLES = ("system", "user", "assistant")
 
@@ -45,7 +47,7 @@ def read_items(path: Path) -> Iterator[Item]:
     """
     seen: set[str] = set()
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     item = _item(path, number, line)
@@ -83,50 +85,70 @@ def _is_message(value: Any) -> bool:
     return isinstance(value, dict) and value.get("role") in ROLES and isinstance(value.get("content"), str)
 
 
+_BEGIN = b'{"id": "'
+"""How each line of an output begins."""
+
+
 class Output:
     """A JSONL file of answers that survives a kill: a torn last line is cut off when it is opened again."""
 
     def __init__(self, path: Path, run_key: str) -> None:
-        """Raises SpecError if another spec or seed began the file."""
+        """Raises SpecError if another spec or seed began the file, or it cannot be opened."""
+        self.path = path
         self.run_key = run_key
         self.done: set[str] = set()
-        kept = 0
-        if path.exists():
+        if path.exists() and not path.is_file():
+            raise SpecError(errors.NoSuchFile(path=str(path), problem="it is not a regular file"))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: TextIO = path.open("a", **AS_JSON)
+        except OSError as error:
+            raise SpecError(errors.NoSuchFile(path=str(path), problem=error.strerror or str(error))) from None
+        try:
             with path.open("rb") as file:
-                for line in file:
-                    if not line.endswith(b"\n"):
-                        break
-                    kept += len(line)
-                    self._take(path, line)
-        self._file: TextIO = path.open("a", encoding="utf-8")
-        self._file.truncate(kept)
+                self._file.truncate(sum(self._take(line) for line in file))
+        except BaseException:
+            self._file.close()
+            raise
 
-    def _take(self, path: Path, line: bytes) -> None:
+    def _take(self, line: bytes) -> int:
+        """The bytes of the line to keep: all, or none if it is the torn last one. Notes what it answers."""
+        if not line.endswith(b"\n") and (line.startswith(_BEGIN) or _BEGIN.startswith(line)):
+            return 0
         try:
             record = json.loads(line)
-            run_key, status, id = record["run"], record["status"], record["id"]
-        except (ValueError, KeyError, TypeError):
-            raise SpecError(errors.ForeignOutput(path=str(path))) from None
+            run_key, status, id = record["run"], record["status"], str(record["id"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise SpecError(errors.ForeignOutput(path=str(self.path))) from None
         if run_key != self.run_key:
-            raise SpecError(errors.ForeignOutput(path=str(path)))
+            raise SpecError(errors.ForeignOutput(path=str(self.path)))
         if status == "ok":
             self.done.add(id)
+        return len(line)
 
     def write(self, run: Run) -> None:
-        """Appends one line, on disk before it returns."""
-        self._file.write(json.dumps({**run.as_json(), "run": self.run_key}, ensure_ascii=False) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Appends one line, on disk before it returns. Raises RunError if that cannot be."""
+        try:
+            self._file.write(json.dumps({**run.as_json(), "run": self.run_key}, ensure_ascii=False) + "\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            problem = f"an answer cannot be written: {error.strerror or error}"
+            raise RunError(errors.NoSuchFile(path=str(self.path), problem=problem)) from None
 
     def close(self) -> None:
         """Closes the file."""
-        self._file.close()
+        with suppress(OSError):  # what could not be written has been said by `write`
+            self._file.close()
 
 
 async def run_batch(
     session: Session, items: Iterator[Item], output: Output, parallel: int, on_run: Callable[[Run], None]
 ) -> Summary:
-    """Answers all items that `output` does not have yet, `parallel` at a time, in the order of the input."""
+    """Answers all items that `output` does not have yet, `parallel` at a time, in the order of the input.
+
+    Raises what ended it early: RunError if an answer cannot be written, SpecError for a bad item.
+    """
     counts = {"ok": 0, "failed": 0, "exhausted": 0, "skipped": 0}
 
     async def worker() -> None:
@@ -139,7 +161,10 @@ async def run_batch(
             output.write(run)
             on_run(run)
 
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(parallel):
-            tasks.create_task(worker())
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(parallel):
+                tasks.create_task(worker())
+    except BaseExceptionGroup as group:
+        raise cause_of(group) from None
     return Summary(counts["ok"], counts["skipped"], counts["failed"], counts["exhausted"])

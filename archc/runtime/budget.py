@@ -47,7 +47,7 @@ class Spend:
 
 def worst_case(messages: Conversation, sampling: Sampling, price: Price | None) -> Spend:
     """The most that one completion can cost. A byte-level tokeniser makes at most a token of every byte."""
-    prompt = sum(len(m.content.encode()) + MESSAGE_TOKENS for m in messages)
+    prompt = sum(len(m.content.encode("utf-8", "surrogatepass")) + MESSAGE_TOKENS for m in messages)
     return priced(1, Usage(prompt, sampling.max_tokens), price)
 
 
@@ -67,12 +67,12 @@ class Scope:
     reserved: Spend = field(default_factory=Spend)
 
     def lacks(self, more: Spend) -> str:
-        """What there is too little of for `more` beside all that is spent and reserved; empty if it fits."""
-        after = self.spent + self.reserved + more
+        """What there is too little of for `more` beside what is spent; empty if it fits."""
+        after = self.spent + more
         for unit, used, limit in (
             ("calls", after.calls, self.limit.calls),
             ("tokens", after.tokens, self.limit.tokens),
-            ("USD", after.usd, self.limit.usd),
+            ("USD", round(after.usd, 12), self.limit.usd),  # three times 0.1 is 0.3 here
         ):
             if limit is not None and used > limit:
                 return f"{limit:,} {unit} for {self.name} are not enough"
@@ -83,39 +83,35 @@ class Ledger:
     """Reserves and settles in several scopes at once. One per session; scopes may be shared between questions."""
 
     def __init__(self) -> None:
-        self._changed = asyncio.Condition()
+        self._settled = asyncio.Event()
 
     async def reserve(self, scopes: Sequence[Scope], each: Spend, count: int) -> tuple[int, str]:
-        """Reserves up to `count` times `each`; gives how many fit and, if not all, what there is too little of.
+        """Reserves as many of `count` times `each` as fit, at least one; waits while other reservations are in the way.
 
-        Where fewer fit only because others hold reservations, waits for those to settle.
+        Gives their number; or 0 and what there is too little of, if not even one will fit whatever comes back.
         """
-        async with self._changed:
-            while True:
-                fit = _fitting(scopes, each, count)
-                lacking = [s for s in scopes if s.lacks(each * (fit + 1))]
-                if fit == count or not any(s.reserved.calls for s in lacking):
-                    break
-                await self._changed.wait()
-            reason = next(filter(None, (s.lacks(each * (fit + 1)) for s in scopes)), "") if fit < count else ""
-            for scope in scopes:
-                scope.reserved += each * fit
-            return fit, reason
+        while not (fit := _fitting(scopes, each, count)):
+            if reason := next(filter(None, (scope.lacks(each) for scope in scopes)), ""):
+                return 0, reason
+            await self._settled.wait()
+        for scope in scopes:
+            scope.reserved += each * fit
+        return fit, ""
 
-    async def settle(self, scopes: Sequence[Scope], reserved: Spend, spent: Spend) -> None:
+    def settle(self, scopes: Sequence[Scope], reserved: Spend, spent: Spend) -> None:
         """Gives a reservation back and books what was really spent."""
         for scope in scopes:
             scope.reserved -= reserved
             scope.spent += spent
-        async with self._changed:
-            self._changed.notify_all()
+        self._settled.set()
+        self._settled = asyncio.Event()
 
 
 def _fitting(scopes: Sequence[Scope], each: Spend, count: int) -> int:
     low, high = 0, count
     while low < high:
         middle = (low + high + 1) // 2
-        if any(scope.lacks(each * middle) for scope in scopes):
+        if any(scope.lacks(scope.reserved + each * middle) for scope in scopes):
             high = middle - 1
         else:
             low = middle

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 from archc import errors
@@ -12,7 +13,7 @@ from archc.calls import CallError, Completion, Conversation, Failed, FailureKind
 from archc.diagnostics import RunError
 from archc.ir.graph import Node
 from archc.runtime.budget import Ledger, Scope, Spend, priced, worst_case
-from archc.runtime.identity import CallSet, seed_of
+from archc.runtime.identity import CallSet, SampleId
 from archc.runtime.journal import Journal
 from archc.runtime.lane import Lane
 from archc.runtime.trace import Trace
@@ -38,14 +39,21 @@ class Query:
 
 @dataclass(frozen=True)
 class Batch:
-    """The samples of one ask that must be bought: identities and what they have in common."""
+    """Some samples of one ask: identities and what they have in common."""
 
     lane: Lane
     node: Node
     query: Query
     request: Request
-    keys: tuple[str, ...]
-    indices: tuple[int, ...]
+    ids: tuple[SampleId, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.ids)
+
+    @property
+    def keys(self) -> list[str]:
+        """The identities as they stand in the journal."""
+        return [one.key for one in self.ids]
 
 
 class Governor:
@@ -75,133 +83,124 @@ class Governor:
         """The samples in order: from the journal where they are, else bought. See `archc.calls.Ask`."""
         lane = self._lanes[model]
         calls = CallSet(lane.backend.fingerprint, messages, sampling, schema, logprobs, query.seed, node.site)
-        keys = calls.keys(first, n)
         request = Request(
             messages, sampling, (), Purpose(node.op.name, prompt, query.question[-1].content), schema, logprobs
         )
+        batch = Batch(lane, node, query, request, tuple(calls.samples(first, n)))
         samples: dict[str, Sample] = {}
-        while missing := [k for k in dict.fromkeys(keys) if k not in samples]:
-            samples |= self._known(query, node, missing, prompt)
-            mine = [k for k in missing if k not in samples and k not in self._claimed]
-            theirs = [self._claimed[k] for k in missing if k not in samples and k in self._claimed]
-            if mine:
-                indices = tuple(first + keys.index(k) for k in mine)
-                samples |= await self._buy(Batch(lane, node, query, request, tuple(mine), indices))
-            elif theirs:
-                await asyncio.wait(theirs)
-        return tuple(samples[k] for k in keys)
+        try:
+            async with asyncio.timeout(self._left(query)) as limit:
+                await self._obtain(batch, samples)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        if late := _without(batch, samples):
+            samples |= self._refuse(late, "the time is over")
+        return tuple(samples[key] for key in batch.keys)
 
-    def _known(self, query: Query, node: Node, keys: Sequence[str], prompt: str) -> dict[str, Sample]:
-        known: dict[str, Sample] = {}
-        for key in keys:
-            completion = self._journal.get(key) if self._journal else query.memory.get(key)
-            if completion is not None:
-                known[key] = completion
+    async def _obtain(self, batch: Batch, samples: dict[str, Sample]) -> None:
+        """Fills `samples` until all are there or the time is over."""
+        while missing := _without(batch, samples):
+            samples |= self._known(missing)
+            missing = _without(missing, samples)
+            if not missing or self._left(batch.query) == 0:
+                return
+            if mine := _without(missing, self._claimed):
+                await self._buy(mine, samples)
+            else:
+                await asyncio.wait({self._claimed[key] for key in missing.keys})
+
+    def _known(self, batch: Batch) -> dict[str, Sample]:
+        find = self._journal.get if self._journal else batch.query.memory.get
+        known: dict[str, Sample] = {key: found for key in batch.keys if (found := find(key)) is not None}
         if known:
-            query.trace.emit("cached", query=query.id, node=node.id, prompt=prompt, calls=len(known))
+            prompt, calls = batch.request.purpose.prompt, len(known)
+            batch.query.trace.emit("cached", query=batch.query.id, node=batch.node.id, prompt=prompt, calls=calls)
         return known
 
-    async def _buy(self, batch: Batch) -> dict[str, Sample]:
+    async def _buy(self, batch: Batch, samples: dict[str, Sample]) -> None:
         """Claims the identities, so that nobody else in this process buys them too, and buys what the budget allows."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._claimed |= dict.fromkeys(batch.keys, done)
         try:
-            return await self._buy_claimed(batch)
+            async with asyncio.TaskGroup() as tasks:
+                for group in _requests(batch):
+                    tasks.create_task(self._send(group, samples))
         finally:
             for key in batch.keys:
                 del self._claimed[key]
             done.set_result(None)
 
-    async def _buy_claimed(self, batch: Batch) -> dict[str, Sample]:
-        price = batch.lane.model.shared.price
-        each = worst_case(batch.request.messages, batch.request.sampling, price)
-        granted = await self._reserve(batch, each, len(batch.keys))
-        groups = [slice(0, granted)] if batch.lane.model.capabilities.n else [slice(i, i + 1) for i in range(granted)]
-        async with asyncio.TaskGroup() as tasks:
-            sent = [tasks.create_task(self._send(_part(batch, group), each)) for group in groups if granted]
-        samples: dict[str, Sample] = {}
-        for task in sent:
-            samples |= task.result()
-        refused = batch.keys[granted:]
-        return samples | {key: Failed(FailureKind.BUDGET, batch.query.refusals[-1]) for key in refused}
+    async def _send(self, rest: Batch, samples: dict[str, Sample]) -> None:
+        """Buys as many at a time as the budgets have room for, each until it works or should not be tried again.
 
-    async def _reserve(self, batch: Batch, each: Spend, count: int) -> int:
-        if self._late(batch.query):
-            self._refused(batch, count, "the time is over")
-            return 0
-        granted, reason = await self._ledger.reserve(batch.query.scopes, each, count)
-        if granted < count:
-            self._refused(batch, count - granted, reason)
-        return granted
-
-    def _refused(self, batch: Batch, calls: int, reason: str) -> None:
-        query = batch.query
-        query.refusals.append(reason)
-        query.trace.emit("refused", query=query.id, node=batch.node.id, calls=calls, reason=reason)
-        if any(scope.limit.on_exhausted == "error" for scope in query.scopes):
-            raise RunError(errors.BudgetExhausted(span=batch.node.span, reason=reason))
-
-    def _late(self, query: Query) -> bool:
-        return query.deadline is not None and self._clock() >= query.deadline
-
-    async def _send(self, batch: Batch, each: Spend) -> dict[str, Sample]:
-        """Tries until it works or should not be tried again; the reservation is settled in every case."""
-        count = len(batch.keys)
-        request = replace(batch.request, seeds=tuple(seed_of(key) for key in batch.keys))
+        Nothing is reserved before this runs, so that nothing stays reserved when it is cancelled before it begins.
+        """
+        each = worst_case(rest.request.messages, rest.request.sampling, rest.lane.model.shared.price)
         attempt = 0
-        while True:
-            spent = each * count  # what it may have cost if it is cancelled on the way
-            started = self._clock()
-            try:
-                completions = await self._timed(batch, request)
-                spent = priced(count, _total(completions), batch.lane.model.shared.price)
-                self._note(batch, attempt, started, "ok", spent, None)
-                await self._keep(batch, completions)
-                return dict(zip(batch.keys, completions, strict=True))
-            except CallError as error:
-                spent = each * count if error.billed else Spend()
-                failure = error
-                self._note(batch, attempt, started, error.failed.kind, spent, error.failed.reason)
-            finally:
-                await self._ledger.settle(batch.query.scopes, each * count, spent)
-            again = await batch.lane.pause(attempt, failure)
-            if not again or not await self._reserve_again(batch, each, count):
-                return dict.fromkeys(batch.keys, failure.failed)
-            attempt += 1
+        while rest:
+            granted, reason = await self._ledger.reserve(rest.query.scopes, each, len(rest.keys))
+            if not granted:
+                samples |= self._refuse(rest, reason)
+                return
+            now = _part(rest, slice(granted))
+            outcome = await self._attempt(now, attempt, each * granted)
+            if not isinstance(outcome, CallError):
+                samples |= zip(now.keys, outcome, strict=True)
+            elif await rest.lane.pause(attempt, outcome):
+                attempt += 1
+                continue
+            else:
+                samples |= dict.fromkeys(now.keys, outcome.failed)
+            rest, attempt = _part(rest, slice(granted, None)), 0
 
-    async def _reserve_again(self, batch: Batch, each: Spend, count: int) -> bool:
-        granted = await self._reserve(batch, each, count)
-        if granted < count:
-            await self._ledger.settle(batch.query.scopes, each * granted, Spend())
-        return granted == count
-
-    async def _timed(self, batch: Batch, request: Request) -> tuple[Completion, ...]:
-        deadline = batch.query.deadline
-        left = None if deadline is None else max(0.0, deadline - self._clock())
+    async def _attempt(self, batch: Batch, attempt: int, reserved: Spend) -> Sequence[Completion] | CallError:
+        """One try. The reservation is settled and the trace told in every case."""
+        request = replace(batch.request, seeds=tuple(one.seed for one in batch.ids))
+        spent, outcome, reason = Spend(), "aborted", ""
+        started = self._clock()
         try:
-            async with asyncio.timeout(left):
-                return await batch.lane.attempt(request)
-        except TimeoutError:
-            self._refused(batch, len(batch.keys), "the time is over")
-            raise CallError(FailureKind.BUDGET, "the time for this question is over", billed=True) from None
+            async with batch.lane.slot():
+                spent = reserved  # what it may have cost if it is cancelled from here on
+                completions = await batch.lane.backend.complete(request)
+            spent, outcome = priced(len(batch.keys), _total(completions), batch.lane.model.shared.price), "ok"
+        except CallError as error:
+            spent = reserved if error.billed else Spend()
+            outcome, reason = error.failed.kind, error.failed.reason
+            return error
+        finally:
+            self._ledger.settle(batch.query.scopes, reserved, spent)
+            self._note(batch, attempt, started, outcome, spent, reason)
+        await self._keep(batch, completions)
+        return completions
 
     async def _keep(self, batch: Batch, completions: Sequence[Completion]) -> None:
         if self._journal is None:
-            batch.query.memory.update(dict(zip(batch.keys, completions, strict=True)))
+            batch.query.memory.update(zip(batch.keys, completions, strict=True))
             return
         fingerprint = batch.lane.backend.fingerprint
         await self._journal.put([(k, fingerprint, c) for k, c in zip(batch.keys, completions, strict=True)])
 
-    def _note(
-        self, batch: Batch, attempt: int, started: float, outcome: str, spent: Spend, reason: str | None
-    ) -> None:
+    def _refuse(self, batch: Batch, reason: str) -> dict[str, Failed]:
+        query, calls = batch.query, len(batch.keys)
+        query.refusals.append(reason)
+        query.trace.emit("refused", query=query.id, node=batch.node.id, calls=calls, reason=reason)
+        if any(scope.limit.on_exhausted == "error" for scope in query.scopes):
+            raise RunError(errors.BudgetExhausted(span=batch.node.span, reason=reason))
+        return dict.fromkeys(batch.keys, Failed(FailureKind.BUDGET, reason))
+
+    def _left(self, query: Query) -> float | None:
+        """Seconds until the question's deadline, if it has one."""
+        return None if query.deadline is None else max(0.0, query.deadline - self._clock())
+
+    def _note(self, batch: Batch, attempt: int, started: float, outcome: str, spent: Spend, reason: str) -> None:
         event: dict[str, Any] = {
             "query": batch.query.id,
             "node": batch.node.id,
             "span": str(batch.node.span),
             "model": batch.lane.model.name,
             "prompt": batch.request.purpose.prompt,
-            "samples": list(batch.indices),
+            "samples": [one.index for one in batch.ids],
             "attempt": attempt,
             "seconds": round(self._clock() - started, 6),
             "outcome": outcome,
@@ -213,8 +212,19 @@ class Governor:
         batch.query.trace.emit("call", **event, **({"reason": reason} if reason else {}))
 
 
+def _requests(batch: Batch) -> list[Batch]:
+    """One for each stretch of indices without a gap, as a server counts seeds on; where it takes no `n`, all singly."""
+    together = batch.lane.model.capabilities.n
+    starts = [i for i, one in enumerate(batch.ids) if not (together and i and one.index == batch.ids[i - 1].index + 1)]
+    return [_part(batch, slice(*ends)) for ends in pairwise([*starts, len(batch.ids)])]
+
+
 def _part(batch: Batch, group: slice) -> Batch:
-    return replace(batch, keys=batch.keys[group], indices=batch.indices[group])
+    return replace(batch, ids=batch.ids[group])
+
+
+def _without(batch: Batch, gone: Container[str]) -> Batch:
+    return replace(batch, ids=tuple(one for one in batch.ids if one.key not in gone))
 
 
 def _total(completions: Sequence[Completion]) -> Usage:

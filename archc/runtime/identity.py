@@ -10,6 +10,17 @@ from archc.calls import Conversation, Sampling
 
 
 @dataclass(frozen=True, slots=True)
+class SampleId:
+    """One completion's identity."""
+
+    key: str
+    """SHA-256 of canonical JSON of everything that changes the answer, in hex."""
+    index: int
+    seed: int
+    """What to sample with, in [0, 2**31)."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallSet:
     """Everything that changes the answers of a set of samples, but for the sample's index."""
 
@@ -24,8 +35,11 @@ class CallSet:
     site: int
     """The asking node's site."""
 
-    def keys(self, first: int, n: int) -> list[str]:
-        """The identity of samples `first` … `first + n - 1`: SHA-256 of canonical JSON, in hex."""
+    def samples(self, first: int, n: int) -> list[SampleId]:
+        """Samples `first` … `first + n - 1`.
+
+        Their seeds follow each other, as servers count on from the one seed of a request for several completions.
+        """
         content = [
             1,  # the version of this scheme
             self.model,
@@ -36,15 +50,11 @@ class CallSet:
             self.seed,
             self.site,
         ]
-        common = sha256(json.dumps(content, ensure_ascii=False).encode())
-        keys = []
+        common = sha256(json.dumps(content).encode())
+        base = int.from_bytes(common.digest()[:4]) & 0x3FFFFFFF
+        samples = []
         for index in range(first, first + n):
             one = common.copy()
             one.update(b"\0%d" % index)
-            keys.append(one.hexdigest())
-        return keys
-
-
-def seed_of(key: str) -> int:
-    """The seed to sample with, from the call's identity; in [0, 2**31)."""
-    return int(key[:8], 16) & 0x7FFFFFFF
+            samples.append(SampleId(one.hexdigest(), index, (base + index) & 0x7FFFFFFF))
+        return samples

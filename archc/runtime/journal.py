@@ -12,12 +12,13 @@ import queue
 import threading
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archc import errors
 from archc.calls import Completion, Finish, Usage
-from archc.diagnostics import RunError
+from archc.diagnostics import Diagnostic, RunError
 
 if TYPE_CHECKING:
     import apsw
@@ -42,25 +43,43 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._failure: Diagnostic | None = None
         self._reader = _open(path)
+        self._connection = _open(path)
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self._writer.start()
 
     def get(self, key: str) -> Completion | None:
-        """The completion with that identity, if it was ever paid for. A damaged one counts as not there."""
-        row = self._reader.execute("SELECT body, crc FROM completions WHERE key = ?", (bytes.fromhex(key),)).fetchone()
+        """The completion with that identity, if it was ever paid for. A damaged one counts as not there.
+
+        Raises RunError if the file cannot be read, or no longer be written: then nothing more should be bought.
+        """
+        import apsw
+
+        if self._failure:
+            raise RunError(self._failure)
+        try:
+            rows = self._reader.execute("SELECT body, crc FROM completions WHERE key = ?", (bytes.fromhex(key),))
+            row = rows.fetchone()
+        except apsw.Error as error:
+            raise RunError(_bad(self.path, error)) from None
         return _unpack(row[0], row[1]) if row else None
 
     async def put(self, entries: Sequence[tuple[str, str, Completion]]) -> None:
         """Stores `(key, model fingerprint, completion)` rows; returns once they are on disk.
 
-        Raises RunError if they cannot be written.
+        Raises RunError if they cannot be written. Waits for the disk when cancelled, too: until the rows are there,
+        others would buy them again.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         self._queue.put(([(key, model, _pack(completion)) for key, model, completion in entries], done, loop))
-        await done
+        try:
+            await asyncio.shield(done)
+        except asyncio.CancelledError:
+            await asyncio.wait([done])
+            raise
 
     def close(self) -> None:
         """Commits what is left and closes the file. May be called twice."""
@@ -68,20 +87,18 @@ class Journal:
             self._queue.put(None)
             self._writer.join()
         self._reader.close()
+        self._connection.close()
 
     def _write_all(self) -> None:
-        connection = _open(self.path)
-        try:
-            while (first := self._queue.get()) is not None:
-                batch = [first, *self._drain()]
-                writes = [w for w in batch if w is not None]
-                failure = _commit(connection, self.path, [row for rows, _, _ in writes for row in rows])
-                for _, done, loop in writes:
-                    loop.call_soon_threadsafe(_resolve, done, failure)
-                if None in batch:
-                    return
-        finally:
-            connection.close()
+        while (first := self._queue.get()) is not None:
+            batch = [first, *self._drain()]
+            writes = [w for w in batch if w is not None]
+            self._failure = _commit(self._connection, self.path, [row for rows, _, _ in writes for row in rows])
+            for _, done, loop in writes:
+                with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                    loop.call_soon_threadsafe(_resolve, done, self._failure)
+            if None in batch:
+                return
 
     def _drain(self) -> list[_Write | None]:
         gathered = []
@@ -99,21 +116,24 @@ def _open(path: Path) -> apsw.Connection:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.touch(mode=0o600)
         connection = apsw.Connection(str(path))
+    except (apsw.Error, OSError) as error:
+        raise RunError(_bad(path, error)) from None
+    try:
         connection.set_busy_timeout(30_000)
         connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
         with connection:
             connection.execute(_SCHEMA)
             connection.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
         [[version]] = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchall()
-    except (apsw.Error, OSError) as error:
-        raise RunError(errors.BadJournal(path=str(path), problem=str(error))) from None
-    if version != str(SCHEMA_VERSION):
-        problem = f"it has schema {version}, this archc reads schema {SCHEMA_VERSION}"
-        raise RunError(errors.BadJournal(path=str(path), problem=problem))
+        if version != str(SCHEMA_VERSION):
+            raise ValueError(f"it has schema {version}, this archc reads schema {SCHEMA_VERSION}")
+    except (apsw.Error, ValueError) as error:
+        connection.close()
+        raise RunError(_bad(path, error)) from None
     return connection
 
 
-def _commit(connection: apsw.Connection, path: Path, rows: list[tuple[str, str, bytes]]) -> RunError | None:
+def _commit(connection: apsw.Connection, path: Path, rows: list[tuple[str, str, bytes]]) -> Diagnostic | None:
     import apsw
 
     try:
@@ -122,16 +142,20 @@ def _commit(connection: apsw.Connection, path: Path, rows: list[tuple[str, str, 
                 "INSERT OR REPLACE INTO completions VALUES (?, ?, ?, ?)",
                 [(bytes.fromhex(key), model, body, zlib.crc32(body)) for key, model, body in rows],
             )
-    except apsw.Error as error:
-        return RunError(errors.BadJournal(path=str(path), problem=str(error)))
+    except (apsw.Error, ValueError) as error:
+        return _bad(path, error)
     return None
 
 
-def _resolve(done: asyncio.Future[None], failure: RunError | None) -> None:
+def _bad(path: Path, error: Exception) -> Diagnostic:
+    return errors.BadJournal(path=str(path), problem=str(error))
+
+
+def _resolve(done: asyncio.Future[None], failure: Diagnostic | None) -> None:
     if done.cancelled():
         return
     if failure:
-        done.set_exception(failure)
+        done.set_exception(RunError(failure))
     else:
         done.set_result(None)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from asyncio_throttle import Throttler  # type: ignore[attr-defined]
 
-from archc.calls import RETRYABLE, Backend, CallError, Completion, Request
+from archc.calls import RETRYABLE, Backend, CallError
 from archc.ir.graph import Model
 
 FIRST_BACKOFF_S = 0.5
@@ -27,7 +27,6 @@ class Lane:
     backend: Backend
     sleep: Callable[[float], Awaitable[None]]
     random: random.Random
-    in_flight: int = 0
     _gate: asyncio.Semaphore = field(init=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _throttle: AbstractAsyncContextManager[Any] = field(init=False)
@@ -37,17 +36,14 @@ class Lane:
         rate = self.model.shared.rate
         self._throttle = Throttler(rate_limit=rate.requests, period=rate.per) if rate else nullcontext()
 
-    async def attempt(self, request: Request) -> tuple[Completion, ...]:
-        """One try, once there is room. Raises CallError."""
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Waits until one more request may be sent, and holds its place."""
         async with self._gate:
             # A throttle polls and keeps no order among those who wait, so only one ever waits there.
             async with self._turn, self._throttle:
                 pass
-            self.in_flight += 1
-            try:
-                return await self.backend.complete(request)
-            finally:
-                self.in_flight -= 1
+            yield
 
     async def pause(self, attempt: int, error: CallError) -> bool:
         """Waits before the next try, counted from 0; False if there should be none.

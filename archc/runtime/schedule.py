@@ -64,7 +64,7 @@ class NodeContext:
         """A permutation fixed by the seed, the node and the question."""
         salt = f"{self.query.seed}:{self.node.id}:{self.question[-1].content}"
         shuffled = list(range(count))
-        random.Random(salt).shuffle(shuffled)
+        random.Random(salt.encode("utf-8", "surrogatepass")).shuffle(shuffled)
         return tuple(shuffled)
 
     def note(self, event: str, **data: Any) -> None:

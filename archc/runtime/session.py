@@ -11,9 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from archc import backends
+from archc import backends, errors
 from archc.calls import Backend, Conversation, KeyFor, Message
-from archc.diagnostics import Diagnostic, RunError
+from archc.diagnostics import Diagnostic, RunError, SpecError
 from archc.ir.graph import Model
 from archc.planning.plan import Plan
 from archc.runtime.budget import Scope
@@ -56,7 +56,14 @@ class Session:
         budget: Budget | None = None,
         listeners: Sequence[Listener] = (),
     ) -> None:
-        """`budget` holds for the whole session, beside the spec's own, which holds for each question."""
+        """`budget` holds for the whole session, beside the spec's own, which holds for each question.
+
+        Raises SpecError for a budget in USD if a model has no price.
+        """
+        asked = {name for node in plan.graph.nodes for name in node.op.models.values()}
+        self._models = [model for model in plan.graph.models if model.name in asked]
+        if budget and budget.usd is not None and (unpriced := [m for m in self._models if m.shared.price is None]):
+            raise SpecError(*(errors.UnknownPrice(span=m.span, model=m.name) for m in unpriced))
         self.plan = plan
         self.seed = seed
         self._world = world
@@ -72,9 +79,9 @@ class Session:
         """Opens the journal and starts every backend that is asked, at once. Raises RunError."""
         try:
             await self._start()
-        except BaseException as error:
+        except BaseException:
             await self._open.aclose()
-            raise _cause(error) from None
+            raise
         return self
 
     async def __aexit__(
@@ -84,20 +91,21 @@ class Session:
         await self._open.aclose()
 
     async def _start(self) -> None:
-        graph, world = self.plan.graph, self._world
+        world = self._world
         journal = Journal(self._journal_path) if self._journal_path else None
         if journal:
             self._open.callback(journal.close)
-        asked = {name for node in graph.nodes for name in node.op.models.values()}
         lanes = {}
-        for model in graph.models:
-            if model.name in asked:
-                backend = world.backend(model, world.key_for)
-                self._open.push_async_callback(backend.close)
-                lanes[model.name] = Lane(model, backend, world.sleep, random.Random(f"{self.seed}:{model.name}"))
-        async with asyncio.TaskGroup() as tasks:
-            for lane in lanes.values():
-                tasks.create_task(lane.backend.start())
+        for model in self._models:
+            backend = world.backend(model, world.key_for)
+            self._open.push_async_callback(backend.close)
+            lanes[model.name] = Lane(model, backend, world.sleep, random.Random(f"{self.seed}:{model.name}"))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for lane in lanes.values():
+                    tasks.create_task(lane.backend.start())
+        except BaseExceptionGroup as group:
+            raise cause_of(group) from None
         self._governor = Governor(lanes, journal, world.clock)
         self._began = world.clock()
         if self._run_scope and self._run_scope.limit.seconds is not None:
@@ -121,8 +129,8 @@ class Session:
     async def _result(self, query: Query) -> Result:
         try:
             return await execute(self.plan.graph, self._governor, query)
-        except BaseException as error:
-            cause = _cause(error)
+        except (RunError, BaseExceptionGroup) as error:
+            cause = cause_of(error)
             if isinstance(cause, RunError):
                 return cause.diagnostic
             raise cause from None
@@ -147,9 +155,9 @@ def _answer(candidate: Candidate) -> str:
     return candidate.answer.text if candidate.answer else candidate.text
 
 
-def _cause(error: BaseException) -> BaseException:
+def cause_of(error: BaseException) -> BaseException:
     """What a task group's exception is about: a RunError in it, else its first."""
     if not isinstance(error, BaseExceptionGroup):
         return error
-    causes = [_cause(inner) for inner in error.exceptions]
+    causes = [cause_of(inner) for inner in error.exceptions]
     return next((c for c in causes if isinstance(c, RunError)), causes[0])

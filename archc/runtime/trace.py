@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from archc import errors
+from archc.diagnostics import SpecError
 
 Event = Mapping[str, Any]
 """A JSON-ready fact: `event` names its kind, `at` is seconds since the session began, `query` the question's id."""
@@ -29,13 +32,21 @@ class Trace:
             listener(record)
 
 
+AS_JSON: Final[Any] = {"encoding": "utf-8", "errors": "backslashreplace"}
+"""How to open a file for JSON: half a surrogate pair, which is no Unicode, becomes the escape that JSON has for it."""
+
+
 class JsonlFile:
     """A listener that appends each event to a file as one line of JSON."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a", encoding="utf-8")
-        path.chmod(0o600)
+        """Raises SpecError if the file cannot be opened."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            self._file = path.open("a", **AS_JSON)
+        except OSError as error:
+            raise SpecError(errors.NoSuchFile(path=str(path), problem=error.strerror or str(error))) from None
 
     def __call__(self, event: Event) -> None:
         self._file.write(json.dumps(event, ensure_ascii=False) + "\n")

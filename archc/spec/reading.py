@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import json
+import re
 from collections.abc import Iterable
 from typing import TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from archc import errors
 from archc.diagnostics import Diagnostic, SpecError, did_you_mean
@@ -27,18 +30,17 @@ def read_spec(source: Source, root: Located) -> Spec:
     for entry in root:
         if entry.key not in KEYS:
             hint = did_you_mean(entry.key, KEYS)
-            found.append(errors.UnknownKey(span=entry.key_span, key=entry.key, owner="a spec", hint=hint))
+            found.append(errors.UnknownKey(span=entry.key_span, key=entry.key, owner="the spec", hint=hint))
     models = _models(root, found)
     budget_entry = root.get("budget")
     budget = validated(Budget, budget_entry.value, "budget", found) if budget_entry else Budget()
     pipeline_entry = root.get("pipeline")
     pipeline = Sequence((), root.span)
     if pipeline_entry is None:
-        found.append(errors.MissingKey(span=_head(root), key="pipeline", owner="the spec", example=_EXAMPLE))
+        if not _misspelt("pipeline", [e.key for e in root]):
+            found.append(errors.MissingKey(span=_head(root), key="pipeline", owner="the spec", example=_EXAMPLE))
     elif isinstance(pipeline_entry.value, Listing):
         pipeline = _sequence(pipeline_entry.value, found)
-        if not pipeline_entry.value.items:
-            found.append(errors.EmptyPipeline(span=pipeline_entry.key_span))
     else:
         found.append(_wrong(pipeline_entry.value, "`pipeline`", "a list of steps"))
     name = _string(root, "name", source.name.rsplit("/", 1)[-1].split(".")[0], found)
@@ -53,7 +55,9 @@ def read_spec(source: Source, root: Located) -> Spec:
     return Spec(source, name, models, pipeline, budget, budget_span, "archon" if rules == "archon" else "open")
 
 
-_EXAMPLE = "pipeline:\n  - generate: {model: small, n: 4}"
+_EXAMPLE = "pipeline: [{generate: {model: small, n: 4}}]"
+_MOST = 100
+"""How many mistakes of one mapping are told."""
 
 
 def validated(
@@ -75,26 +79,77 @@ def validated(
     try:
         return kind.model_validate_json(json.dumps(plain(value)), strict=strict)
     except ValidationError as error:
-        known = [*kind.model_fields, *also]
-        found += [_diagnostic(known, value, owner, dict(one)) for one in error.errors(include_url=False)]
+        wrong = error.errors(include_url=False)
+        extra = [one["loc"] for one in wrong if one["type"] == "extra_forbidden"]
+        lacking = [one["loc"] for one in wrong if one["type"] == "missing"]
+        for one in wrong[:_MOST]:
+            siblings = [str(loc[-1]) for loc in extra if loc[:-1] == one["loc"][:-1]]
+            if one["type"] == "missing" and _misspelt(str(one["loc"][-1]), siblings):
+                continue  # said where it is misspelt
+            known = [str(loc[-1]) for loc in lacking if loc[:-1] == one["loc"][:-1]]
+            if len(one["loc"]) == 1:
+                known = [*kind.model_fields, *also]
+            found.append(_diagnostic(known, value, owner, one))
         return None
 
 
-def _diagnostic(known: list[str], value: Table, owner: str, error: dict[str, object]) -> Diagnostic:
+def _misspelt(key: str, written: Iterable[str]) -> bool:
+    """Whether `key` is missing only because it was written otherwise."""
+    return bool(difflib.get_close_matches(key, list(written), n=1, cutoff=0.6))
+
+
+def _diagnostic(known: list[str], value: Table, owner: str, error: ErrorDetails) -> Diagnostic:
     path = error["loc"]
-    assert isinstance(path, tuple)
-    key = ".".join(str(p) for p in path)
+    owner = f"`{path[-2]}`" if len(path) > 1 else f"`{owner}`"
     match error["type"]:
         case "extra_forbidden":
-            span = span_at(value, path, of_key=True)
-            hint = did_you_mean(key, known) if len(path) == 1 else "remove it"
-            return errors.UnknownKey(span=span, key=str(path[-1]), owner=f"`{owner}`", hint=hint)
+            hint = did_you_mean(str(path[-1]), known) or "remove it"
+            return errors.UnknownKey(span=span_at(value, path, of_key=True), key=str(path[-1]), owner=owner, hint=hint)
         case "missing":
-            return errors.MissingKey(span=_head(value), key=key, owner=f"`{owner}`", example=f"{key}: …")
+            span = span_at(value, path[:-1], of_key=True) if len(path) > 1 else _head(value)
+            return errors.MissingKey(span=span, key=str(path[-1]), owner=owner, example=f"{path[-1]}: …")
         case _:
-            problem = str(error["msg"]).removeprefix("Value error, ")
-            problem = problem[:1].lower() + problem[1:]
-            return errors.BadValue(span=span_at(value, path), key=key or owner, problem=problem)
+            key = ".".join(str(p) for p in path) or owner.strip("`")
+            return errors.BadValue(span=span_at(value, path), key=key, problem=_problem(error["msg"]), hint=_hint(error))
+
+
+_WORDING = (
+    (r"^Value error, ", ""),
+    (r", (unable to parse|got a number).*", ""),
+    (r"^(Input|String|List|Tuple|Dictionary) should ", "it must "),
+    (r"\ba valid integer\b", "a whole number"),
+    (r"\ba valid (array|list|tuple)\b", "a list"),
+    (r"\ba valid (dictionary|object)\b", "a mapping"),
+    (r"\ba valid boolean\b", "`true` or `false`"),
+    (r"\ba valid (number|string)\b", r"a \1"),
+    (r"\bhave at least 1 (character|item)\b.*", "not be empty"),
+    (r"'([^']*)'", r"`\1`"),
+)
+"""From pydantic's words to ours."""
+
+_YAML_1_1 = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+
+
+def _problem(message: str) -> str:
+    for pattern, words in _WORDING:
+        message = re.sub(pattern, words, message)
+    return message[:1].lower() + message[1:]
+
+
+def _hint(error: ErrorDetails) -> str:
+    """What to write instead, where that is clear."""
+    got, kind = error["input"], error["type"]
+    if not isinstance(got, str):
+        return ""
+    if kind == "literal_error":
+        choices = re.findall(r"'([^']*)'", error["msg"])
+        hint = did_you_mean(got, choices)
+        return hint if hint.startswith("did") else ""
+    if kind.startswith("bool") and got.lower() in _YAML_1_1:
+        return f"write `{_YAML_1_1[got.lower()]}`"
+    if kind in ("int_type", "float_type") and re.fullmatch(r"[-+]?[0-9.]+", got):
+        return f"write it without quotes: `{got}`"
+    return ""
 
 
 def _models(root: Table, found: list[Diagnostic]) -> tuple[ModelEntry, ...]:
@@ -114,6 +169,8 @@ def _models(root: Table, found: list[Diagnostic]) -> tuple[ModelEntry, ...]:
 
 
 def _sequence(value: Listing, found: list[Diagnostic]) -> Sequence:
+    if not value.items:
+        found.append(errors.EmptyPipeline(span=value.span))
     stages = (_stage(item, found) for item in value.items)
     return Sequence(tuple(s for s in stages if s is not None), value.span)
 

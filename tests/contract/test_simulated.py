@@ -22,8 +22,12 @@ from archc.backends import backend_class
 from archc.backends._world import is_right, truth_of, wrong_answer
 from archc.backends.simulated import Simulated
 from archc.calls import CallError, Completion, FailureKind, Finish, Message, Purpose, Request, Sampling, Usage
+from archc.ops.critique import Critiques
+from archc.ops.evaluate import Results
 from archc.ops.rank import Ranking
+from archc.ops.score import Rating
 from archc.ops.verify import Judgement
+from archc.ops.write_tests import Tests
 from archc.prompts.fence import fence
 from archc.prompts.reply import Reply, read_reply, schema_of
 
@@ -171,8 +175,9 @@ def test_answers_from_answers_follow_the_share_of_right_ones(right: int, rate: f
     assert_rate(sum(is_right(t, "42") for t in drawn), 2000, rate)
 
 
-def test_reasons_claim_no_answer() -> None:
-    assert "answer is" not in texts(model(), asked(RIGHT, prompt="reason"))[0]
+@pytest.mark.parametrize("prompt", ["reason", "each"])
+def test_reasons_and_critiques_claim_no_answer(prompt: str) -> None:
+    assert "answer is" not in texts(model(), asked(RIGHT, prompt=prompt))[0]
 
 
 def test_logprobs_are_negative_and_higher_for_right_answers() -> None:
@@ -211,51 +216,28 @@ def test_ranking_errs_at_the_rate_of_judgement() -> None:
     assert_rate(wrong_first, 2000, 0.2 * 0.2 + 0.5 * 2 * 0.2 * 0.8)
 
 
-class Scored(Reply):
-    explanation: str
-    score: int = Field(ge=1, le=10)
-
-
-class Results(Reply):
-    results: list[bool]
-
-
-class Critique(BaseModel):
-    candidate: int
-    strengths: str
-    passed: bool
-
-
-class Critiques(Reply):
-    critiques: list[Critique]
-
-
-class Statements(Reply):
-    tests: list[str] = Field(min_length=5, max_length=5)
-
-
 def test_scores_are_high_for_right_and_low_for_wrong() -> None:
-    right, wrong = ({r.score for r in replies(Scored, shown, 200, judgement=1)} for shown in (RIGHT, WRONG))
+    right, wrong = ({r.score for r in replies(Rating, shown, 200, judgement=1)} for shown in (RIGHT, WRONG))
     assert right == {6, 7, 8, 9, 10}
     assert wrong == {1, 2, 3, 4, 5}
 
 
 def test_right_ones_pass_all_tests_and_wrong_ones_fail_one() -> None:
     tests = "\n\n1. It is even.\n2. It is below 50.\n3. It is a number."
-    assert all(r.results == [True] * 3 for r in replies(Results, RIGHT + tests, 50, judgement=1))
-    assert all(len(r.results) == 3 and not all(r.results) for r in replies(Results, WRONG + tests, 50, judgement=1))
+    assert all(r.of(3) == [True] * 3 for r in replies(Results, RIGHT + tests, 50, judgement=1))
+    assert all(len(r.results) == 3 and not all(r.of(3)) for r in replies(Results, WRONG + tests, 50, judgement=1))
     fenced = fence(["even", "odd"], "test")
-    assert replies(Results, f"{RIGHT}\n\n{fenced}", judgement=1)[0].results == [True, True]
+    assert replies(Results, f"{RIGHT}\n\n{fenced}", judgement=1)[0].of(2) == [True, True]
 
 
 def test_critiques_speak_of_each_candidate() -> None:
     [reply] = replies(Critiques, fence(["answer is 1", "answer is 42", "answer is 3"]), judgement=1)
-    assert [(c.candidate, c.passed) for c in reply.critiques] == [(1, False), (2, True), (3, False)]
+    assert [(c.id, "mistake" in c.weaknesses) for c in reply.critiques] == [(1, True), (2, False), (3, True)]
 
 
 def test_tests_are_different_statements() -> None:
-    [reply] = replies(Statements, QUESTION)
-    assert len(set(reply.tests)) == 5
+    [reply] = replies(Tests, QUESTION)
+    assert len(set(reply.tests)) == len(reply.tests) == 3
 
 
 def all_replies() -> list[type[Reply]]:
