@@ -13,9 +13,9 @@ are siblings that do not see each other:
     lowering schema
     ops
     ir
-    prompts spec
+    spec
     backends
-    keys
+    prompts keys
     address
     errors
     diagnostics values

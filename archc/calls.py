@@ -195,6 +195,11 @@ class Backend(abc.ABC):
     def fingerprint(self) -> str:
         """Names everything about the model that changes its answers; part of a call's identity. No secrets."""
 
+    @property
+    def able(self) -> Capabilities:
+        """What this one can do, as far as its options say and its server has shown."""
+        return self.capabilities
+
     async def start(self) -> None:  # noqa: B027
         """Connects or loads. Raises `RunError` with what to do."""
 

@@ -128,7 +128,7 @@ def in_source_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """"did you mean `x`?" for the nearest known word, else the list of known words."""
+    """ "did you mean `x`?" for the nearest known word, else the list of known words."""
     words = sorted(known)
     near = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     if near:
@@ -141,7 +141,7 @@ def render(diagnostic: Diagnostic, style: Format = "full") -> str:
     where = f"{diagnostic.span}: " if diagnostic.span else ""
     head = f"{diagnostic.severity}[{diagnostic.name}]: {diagnostic.headline}"
     if style == "concise":
-        return _printable(where + head)
+        return printable(where + head)
     lines = [head]
     labels = [Label(diagnostic.span, diagnostic._fill(diagnostic.label))] if diagnostic.span else []
     width = max((len(str(label.span.line)) for label in (*labels, *diagnostic.also)), default=0)
@@ -149,7 +149,7 @@ def render(diagnostic: Diagnostic, style: Format = "full") -> str:
         lines += _excerpt(source, labels, diagnostic.also, width)
     advice = [part for part in diagnostic.advice.splitlines() if part]
     lines += [f"{' ' * width} {'        ' if i else '= help: '}{part}" for i, part in enumerate(advice)]
-    return "\n".join(_printable(line) for line in lines)
+    return "\n".join(printable(line) for line in lines)
 
 
 def render_all(diagnostics: Sequence[Diagnostic], style: Format = "full") -> str:
@@ -163,29 +163,41 @@ def _excerpt(source: Source, primary: Sequence[Label], also: Sequence[Label], wi
     first = next((label for label, mark in mine if mark == "^"), mine[0][0])
     pad = " " * width
     lines = [f"{pad}--> {first.span}", f"{pad} |"]
-    shown = 0
+    shown = (0, 0)
     for label, mark in mine:
         span = label.span
-        text = span.line_text()
-        before = text[: span.column - 1]
-        covered = text[: span.column - 1 + span.end - span.start].rstrip()
-        if span.line != shown:
-            if shown and span.line > shown + 1:
+        text, begin = _window(span)
+        before = text[: span.column - 1 - begin]
+        covered = text[: span.column - 1 - begin + span.end - span.start].rstrip()
+        if (span.line, begin) != shown:
+            if shown[0] and span.line > shown[0] + 1:
                 lines.append("...")
-            lines.append(f"{span.line:>{width}} | {_printable(text.expandtabs(4))}")
-            shown = span.line
+            lines.append(f"{span.line:>{width}} | {printable(text.expandtabs(4))}")
+            shown = (span.line, begin)
         start = _cells(before)
         lines.append(f"{pad} | {' ' * start}{mark * max(1, _cells(covered) - start)} {label.text}".rstrip())
     return lines
 
 
+LONG_LINE = 240
+"""Of a longer line only a part is shown."""
+
+
+def _window(span: Span) -> tuple[str, int]:
+    """The part of a span's line that is worth seeing, and how many characters stand before it."""
+    text = span.line_text()
+    if len(text) <= LONG_LINE:
+        return text, 0
+    begin = max(0, span.column - 1 - LONG_LINE // 4)
+    return text[begin : begin + LONG_LINE], begin
+
+
 def _cells(text: str) -> int:
     """How many columns of a terminal a text takes when it is shown."""
-    shown = _printable(text.expandtabs(4))
+    shown = printable(text.expandtabs(4))
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in shown)
 
 
-def _printable(line: str) -> str:
-    """Specs are hostile: control characters never reach the terminal."""
+def printable(line: str) -> str:
+    """The line with control characters made visible: specs are hostile, and these must not reach a terminal."""
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line)
-

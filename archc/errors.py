@@ -184,6 +184,26 @@ class UnknownOp(Diagnostic):
 
 
 @dataclass(frozen=True, kw_only=True)
+class UnknownPass(Diagnostic):
+    """A `--skip` of a pass that does not exist."""
+
+    title = "there is no pass `{word}`"
+    help = "{hint}"
+    word: str
+    hint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnknownDiagnostic(Diagnostic):
+    """An `archc explain` of what is neither a file nor the name of a diagnostic."""
+
+    title = "`{word}` is neither a file nor the name of a diagnostic"
+    help = "{hint}"
+    word: str
+    hint: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class UnknownModel(Diagnostic):
     """A model that `models` does not declare."""
 
@@ -420,6 +440,29 @@ class ForeignOutput(Diagnostic):
 
 
 # ---- the world outside
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotWritable(Diagnostic):
+    """A file that answers or events should go to cannot be written."""
+
+    title = "cannot write `{path}`: {problem}"
+    help = "give another path, or make room there"
+    path: str
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnusableKey(Diagnostic):
+    """The API key that a server needs is not there."""
+
+    title = "the key `{variable}` for `{place}` {problem}"
+    label = "asked for here"
+    help = "export {variable}=…"
+
+    place: str
+    variable: str
+    problem: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,11 +16,14 @@ from archc.ir.check import check
 from archc.ir.graph import Graph, Model, Node
 from archc.ir.op import Op
 from archc.keys import bindings, check_key
-from archc.spec.located import Leaf, Listing, Located, Table, span_at
+from archc.spec.located import Leaf, Listing, Located, Table, plain, span_at
 from archc.spec.model import ModelEntry, Parallel, Sequence, SharedOptions, Spec, Stage, Step
 from archc.spec.reading import validated
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+
+
+MAX_CONNECTIONS = 20_000
 
 
 def lower(spec: Spec, environ: Mapping[str, str]) -> Graph:
@@ -56,6 +59,7 @@ class _Lowering:
     nodes: list[Node] = field(default_factory=list)
     names: Counter[str] = field(default_factory=Counter)
     sites: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    connections: int = 0
 
     # ---- models
 
@@ -66,17 +70,17 @@ class _Lowering:
             return None
         mine = {e.key for e in options if e.key in SharedOptions.model_fields}
         shared = validated(SharedOptions, _part(options, mine, True), entry.name, self.found)
-        if shared is None:
-            return None
-        if shared.backend not in backends.names():
+        name = shared.backend if shared else plain(options).get("backend", SharedOptions().backend)
+        if not isinstance(name, str):
+            return None  # said by SharedOptions
+        if name not in backends.names():
             span = span_at(options, ["backend"])
-            hint = did_you_mean(shared.backend, backends.names())
-            self.found.append(errors.UnknownBackend(span=span, backend=shared.backend, hint=hint))
+            self.found.append(errors.UnknownBackend(span=span, backend=name, hint=did_you_mean(name, backends.names())))
             return None
-        backend = backends.backend_class(shared.backend)
+        backend = backends.backend_class(name)
         rest = _part(options, mine, False)
         own = validated(backend.Options, rest, entry.name, self.found, also=SharedOptions.model_fields)
-        if own is None:
+        if shared is None or own is None:
             return None
         for url, variable in own.endpoints():
             refused = check_key(url, variable, bindings(self.environ), span_at(options, ["api_key_env"]))
@@ -105,7 +109,10 @@ class _Lowering:
         name, default = match[1], match[2]
         value = self.environ.get(name) or default
         if value is None:
-            self.found.append(errors.UnsetVariable(span=leaf.span, variable=name))
+            span = leaf.span
+            if (at := span.text.find(match[0])) >= 0:
+                span = replace(span, start=span.start + at, end=span.start + at + len(match[0]))
+            self.found.append(errors.UnsetVariable(span=span, variable=name))
         return value or ""
 
     # ---- pipeline
@@ -124,6 +131,9 @@ class _Lowering:
 
     def step(self, step: Step, inputs: tuple[str, ...]) -> tuple[str, ...]:
         op = self.op(step)
+        self.connections += len(inputs)
+        if self.connections > MAX_CONNECTIONS:
+            raise SpecError(errors.TooLarge(span=step.span, what="connections between steps", limit=MAX_CONNECTIONS))
         if op is None:
             return inputs
         self.names[op.name] += 1

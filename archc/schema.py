@@ -51,6 +51,8 @@ def _ref(name: str) -> dict[str, Any]:
 def _step(name: str, defs: dict[str, Any]) -> dict[str, Any]:
     op = ops.op_class(name)
     args = _embedded(op, defs)
+    if not args.get("required"):
+        args = {"anyOf": [args, {"type": "null"}]}
     return {"type": "object", "additionalProperties": False, "required": [name], "properties": {name: args}}
 
 

@@ -1,6 +1,6 @@
 """How close the dataflow comes to its critical path: every call takes the same time d, so the least is depth * d.
 
-    python -m benchmarks.dataflow
+python -m benchmarks.dataflow
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A server for benchmarks, in a process of its own: answers every op of archc after a constant delay.
 
-    python -m benchmarks.server 0.2        prints its URL, serves until its input ends
+python -m benchmarks.server 0.2        prints its URL, serves until its input ends
 """
 
 from __future__ import annotations

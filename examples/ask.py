@@ -1,6 +1,6 @@
 """Ask one question through the Python API, with the embedded model, and look at what it cost.
 
-    python examples/ask.py
+python examples/ask.py
 """
 
 import archc

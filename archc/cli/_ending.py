@@ -21,6 +21,8 @@ def guarded(command: Callable[[], Any], as_json: bool) -> int:
     """Runs a command; gives the exit code. No user error shows a traceback."""
     try:
         result = command()
+        if result == INTERRUPTED:  # how typer says that Ctrl-C ended it
+            raise KeyboardInterrupt
         return result if isinstance(result, int) else OK
     except SpecError as error:
         show(error.diagnostics, as_json)
@@ -47,7 +49,8 @@ def guarded(command: Callable[[], Any], as_json: bool) -> int:
 def show(diagnostics: Sequence[Diagnostic], as_json: bool) -> None:
     """Errors and warnings: on stderr for people, as one JSON object on stdout for machines."""
     if as_json:
-        print(json.dumps({"ok": False, "diagnostics": [d.as_json() for d in diagnostics]}, ensure_ascii=False))
+        text = json.dumps({"ok": False, "diagnostics": [d.as_json() for d in diagnostics]}, ensure_ascii=False)
+        print(text.encode("utf-8", "backslashreplace").decode())  # a path may not be text
     else:
         print(render_all(diagnostics), file=sys.stderr)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -22,10 +23,13 @@ class QuestionScreen:
         self.plan = plan
         self.console = console
         self.tally = Tally("0", {node.id: NodeTally() for node in plan.graph.nodes})
+        self.began = 0.0
+        """The console's clock when the session began."""
         self.live = Live(get_renderable=self._table, console=console, refresh_per_second=8, transient=True)
 
     def __call__(self, event: Event) -> None:
         """Takes one event."""
+        self.began = self.began or self.console.get_time() - event["at"]
         self.tally(event)
         if not self.console.is_terminal and event["event"] == "node" and event["state"] == "done":
             failed = f", {event['failed']} failed" if event["failed"] else ""
@@ -40,7 +44,7 @@ class QuestionScreen:
         self.live.stop()
 
     def _table(self) -> Table:
-        return cost_table(self.plan, self.tally.nodes)
+        return cost_table(self.plan, self.tally.nodes, self.console.get_time() - self.began)
 
 
 class BatchScreen:
@@ -86,20 +90,29 @@ class BatchScreen:
         self.progress.stop()
 
 
-def cost_table(plan: Plan, tallies: dict[str, NodeTally]) -> Table:
-    """Calls, tokens, seconds and cost of each node, beside what the plan allowed for."""
-    table = Table(box=None, pad_edge=False, show_footer=False)
-    table.add_column("node")
-    table.add_column("model")
-    for name in ("candidates", "calls", "of at most", "cached", "prompt tokens", "completion", "seconds", "USD"):
-        table.add_column(name, justify="right")
+def cost_table(plan: Plan, tallies: dict[str, NodeTally], now: float | None = None) -> Table:
+    """Candidates, calls (made, at most, from the journal), tokens, seconds and cost of each node.
+
+    `now`, in seconds since the session began, is for a table of work that goes on.
+    """
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    table.add_column("node", overflow="fold")
+    table.add_column("model", overflow="fold")
+    for name in ("out", "calls", "max", "cached", "prompt", "completion", "seconds", "USD"):
+        table.add_column(name, justify="right", no_wrap=True)
     total = NodeTally()
     for node in plan.nodes:
         tally = tallies[node.id]
-        table.add_row(node.id, node.model or "-", str(tally.candidates), *_numbers(tally, node.cost.calls.hi))
+        if now is not None and tally.started is not None and tally.ended is None:
+            tally = replace(tally, ended=max(now, tally.started))
+            mark = ">"
+        else:
+            mark = "." if tally.ended is None else "+"
+        table.add_row(mark, node.id, node.model or "-", str(tally.candidates), *_numbers(tally, node.cost.calls.hi))
         _add(total, tally)
     table.add_section()
-    table.add_row("total", "", "", *_numbers(total, plan.cost.calls.hi))
+    table.add_row("", "total", "", "", *_numbers(total, plan.cost.calls.hi))
     return table
 
 
@@ -118,6 +131,23 @@ def _add(total: NodeTally, tally: NodeTally) -> None:
     if tally.started is not None and tally.ended is not None:
         total.started = min(tally.started, total.started if total.started is not None else tally.started)
         total.ended = max(tally.ended, total.ended or 0.0)
+
+
+def note_line(note: Event) -> str | None:
+    """A line for what a person should know of a run; None for the rest."""
+    node = note["node"]
+    if note["event"] == "refused":
+        return f"{node}: {note['calls']} calls were not sent: {note['reason']}"
+    match note["note"]:
+        case "degraded":
+            return f"{node}: {note['fallback']} ({note['reason']})"
+        case "failed":
+            return f"{node}: a {note['what']} failed ({note['reason']})"
+        case "vote":
+            votes = sorted(note["histogram"].items(), key=lambda vote: -vote[1])
+            shown = ", ".join(f"{answer!r} {weight:g}" for answer, weight in votes[:8])
+            return f"{node}: {note['share']:.0%} for the winner ({shown}{', …' if len(votes) > 8 else ''})"
+    return None
 
 
 def downloading(console: Console, what: str) -> tuple[Progress, Callable[[int, int], None]]:

@@ -9,6 +9,7 @@ import typer
 from archc import api
 from archc.cli._ending import show
 from archc.cli._options import AsJson, Sets, SpecPath
+from archc.diagnostics import printable
 
 app = typer.Typer()
 
@@ -22,5 +23,10 @@ def check(spec: SpecPath, sets: Sets = [], as_json: AsJson = False) -> None:  # 
         return
     if plan.warnings:
         show(plan.warnings, as_json=False)
-    warned = f", {len(plan.warnings)} warnings" if plan.warnings else ""
-    print(f"{spec}: ok, {len(plan.graph.nodes)} steps, {plan.cost.calls} calls{warned}")
+    warned = f", {_counted(len(plan.warnings), 'warning')}" if plan.warnings else ""
+    calls = "1 call" if str(plan.cost.calls) == "1" else f"{plan.cost.calls} calls"
+    print(f"{printable(str(spec))}: ok, {_counted(len(plan.graph.nodes), 'step')}, {calls}{warned}")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

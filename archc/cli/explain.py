@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from archc import api, errors
 from archc.cli._ending import show
 from archc.cli._options import AsJson, QuestionTokens, Sets, Skip
-from archc.diagnostics import Diagnostic, kebab
+from archc.diagnostics import Diagnostic, SpecError, did_you_mean, kebab
 from archc.planning.plan import QUESTION_TOKENS
 
 app = typer.Typer()
@@ -29,6 +31,10 @@ def explain(
     if spec in kinds and not Path(spec).exists():
         _explain_diagnostic(spec, kinds[spec], as_json)
         return
+    if re.fullmatch(r"[a-z]+(-[a-z]+)*", spec) and not Path(spec).exists():
+        near = did_you_mean(spec, kinds)
+        hint = near if near.startswith("did") else "give the path of a spec, such as specs/quickstart.yaml"
+        raise SpecError(errors.UnknownDiagnostic(word=spec, hint=hint))
     plan = api.compile(spec, overrides=sets, question_tokens=question_tokens, skip=skip)
     if as_json:
         print(json.dumps(plan.as_json(), ensure_ascii=False))
@@ -43,10 +49,26 @@ def _explain_diagnostic(name: str, kind: type[Diagnostic], as_json: bool) -> Non
         "name": name,
         "severity": kind.severity,
         "about": " ".join((kind.__doc__ or "").split()),
-        "message": kind.title,
-        "help": kind.help,
+        "message": _in_general(kind.title),
+        "help": "" if kind.help == "{hint}" else _in_general(kind.help),
     }
     if as_json:
         print(json.dumps(page, ensure_ascii=False))
         return
-    print(f"{page['severity']}[{name}]: {page['message']}\n\n{page['about']}\nWhat to do: {page['help']}")
+    print(f"{page['severity']}[{name}]: {page['message']}\n\n{page['about']}")
+    if page["help"]:
+        print(f"What to do: {page['help']}")
+
+
+class _Anything(dict[str, Any]):
+    """Stands for the values that a template will be filled with."""
+
+    def __missing__(self, key: str) -> _Anything:
+        return self
+
+    def __format__(self, how: str) -> str:
+        return "…"
+
+
+def _in_general(template: str) -> str:
+    return template.format_map(_Anything())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,12 +18,12 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from archc import api, errors
+from archc.backends.weights import progress
 from archc.cli._ending import EXHAUSTED, FAILED, OK, show
 from archc.cli._options import AsJson, Sets, Skip, SpecPath
-from archc.cli._screen import BatchScreen, QuestionScreen, cost_table, downloading
+from archc.cli._screen import BatchScreen, QuestionScreen, cost_table, downloading, note_line
 from archc.diagnostics import SpecError
 from archc.planning.plan import Plan
-from archc.backends.weights import progress
 from archc.runtime.batch import Item, Output, Summary, read_items, run_batch
 from archc.runtime.run import Run
 from archc.runtime.session import Session
@@ -96,10 +97,8 @@ def _one(session: Session, question: str, screen: QuestionScreen, as_json: bool)
         print(_shown(json.dumps(run.as_json(), ensure_ascii=False)))
         return _code(run)
     screen.console.print(cost_table(screen.plan, run.nodes))
-    for note in run.notes:
-        said = {k: v for k, v in note.items() if k not in ("event", "at", "query", "node", "note")}
-        what = ", ".join(f"{k}: {v}" for k, v in said.items())
-        screen.console.print(f"{note['node']}: {note.get('note', note['event'])}: {what}", markup=False)
+    for line in filter(None, map(note_line, run.notes)):
+        screen.console.print(_shown(line), markup=False)
     if run.exhausted:
         screen.console.print(f"a budget ended the run: {run.exhausted}", markup=False)
     if run.error:
@@ -117,8 +116,11 @@ def _from_stdin() -> str:
 
 
 def _shown(text: str) -> str:
-    """The text with half surrogate pairs, which a model's JSON can bring in, as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """The text with control characters, which could steer a terminal, and half surrogate pairs as escapes."""
+    return _CONTROL.sub(lambda m: f"\\x{ord(m[0]):02x}", text).encode("utf-8", "backslashreplace").decode()
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def _code(run: Run) -> int:

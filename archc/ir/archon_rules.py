@@ -38,13 +38,14 @@ def _broken(node: Node, depth: int, layer: list[Node], layers: list[list[Node]])
     later = {n.op.name for after in layers[depth + 1 :] for n in after}
     if name not in _OPS:
         yield f"the paper has no `{name}`"
-    if any(other.op.name != name for other in layer):
+    mixed = any(other.op.name != name for other in layer)
+    if name != layer[0].op.name:
         yield "a layer holds one kind of component"
     if name == "generate" and depth:
         yield "generators stand in the first layer only"
     if name == "critique" and not later & {"rank", "fuse"}:
         yield "a critic comes before a ranker or a fuser"
-    if name in _ALONE and (depth == 0 or len(layer) > 1):
+    if name in _ALONE and (depth == 0 or (len(layer) > 1 and not mixed)):
         yield f"`{name}` is not in the first layer and is alone in its own"
     if name == "fuse" and depth == 0:
         yield "fusers do not stand in the first layer"

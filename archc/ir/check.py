@@ -10,14 +10,18 @@ from archc.ir.archon_rules import archon_rules
 from archc.ir.graph import Graph, Node
 from archc.ir.liveness import added, dead_nodes
 from archc.ir.shape import Shape
-from archc.values import Facet
+from archc.values import OF_CANDIDATES, Facet, Interval
+
+MAX_CANDIDATES = 1_000_000
+"""No step may give more."""
 
 
 def check(graph: Graph) -> list[Diagnostic]:
     """Errors and warnings, unordered. A graph without errors can be planned and run."""
     found = [*_arrivals(graph), *_dead(graph), *_ends(graph), *_unused_models(graph)]
     if graph.rules == "archon":
-        found += archon_rules(graph)
+        wrong = {d.span for d in found if d.severity == "error"}
+        found += [d for d in archon_rules(graph) if d.span not in wrong]
     return found
 
 
@@ -28,6 +32,9 @@ def _arrivals(graph: Graph) -> Iterator[Diagnostic]:
         before = shapes[node.id][0]
         if broken & set(node.inputs):
             broken.add(node.id)
+        elif shapes[node.id][1].size.hi > MAX_CANDIDATES:
+            broken.add(node.id)
+            yield errors.TooLarge(span=node.span, what="candidates in one set", limit=MAX_CANDIDATES)
         elif node.op.reads_candidates and before.size.hi == 0:
             broken.add(node.id)
             yield errors.NothingToRead(span=node.span, op=node.op.name)
@@ -46,12 +53,37 @@ def _kept(graph: Graph, node: Node) -> bool:
 
 
 def _missing(graph: Graph, node: Node, facet: Facet, before: Shape) -> Diagnostic:
+    shapes = graph.shapes()
     lost = _lost(graph, node, facet)
-    also = (Label(lost.span, f"this starts new candidates, without the {facet}"),) if lost else ()
+    without = [i for i in node.inputs if facet not in shapes[i][1].facets]
+    also: tuple[Label, ...] = ()
+    if lost:
+        also = (Label(lost.span, f"this starts new candidates, without {_WHAT[facet]}"),)
+    elif len(without) < len(node.inputs):
+        also = tuple(Label(graph.by_id[i].span, f"these come without {_WHAT[facet]}") for i in without)
+    each = "" if facet not in OF_CANDIDATES else " on every candidate"
     return errors.MissingFacet(
-        span=node.span, also=also, op=node.op.name, facet=facet, arrives=str(before), hint=_HINTS[facet]
+        span=node.span, also=also, op=node.op.name, facet=_WHAT[facet] + each, arrives=_said(before), hint=_HINTS[facet]
     )
 
+
+def _said(shape: Shape) -> str:
+    """What arrives, for people."""
+    if not shape.size.hi:
+        return "the bare question"
+    many = "candidate" if shape.size == Interval(1, 1) else "candidates"
+    has = ", ".join(_WHAT[facet] for facet in sorted(shape.facets))
+    return f"{shape.size} {many} with {has}" if has else f"{shape.size} {many} with nothing but text"
+
+
+_WHAT = {
+    Facet.CRITIQUE: "a critique",
+    Facet.SCORE: "a score",
+    Facet.VERDICT: "a verdict",
+    Facet.ANSWER: "an extracted answer",
+    Facet.LOGPROB: "a log-probability",
+    Facet.TESTS: "tests",
+}
 
 _HINTS = {
     Facet.CRITIQUE: "put `critique: {model: …}` before it",
@@ -66,13 +98,14 @@ _HINTS = {
 def _lost(graph: Graph, node: Node, facet: Facet) -> Node | None:
     """The nearest node before `node` at which the facet ended."""
     shapes = graph.shapes()
-    waiting = list(node.inputs)
+    waiting, seen = list(node.inputs), set(node.inputs)
     while waiting:
         here = graph.by_id[waiting.pop()]
         before, after = shapes[here.id]
         if facet in before.facets and facet not in after.facets:
             return here
-        waiting += here.inputs
+        waiting += [i for i in here.inputs if i not in seen]
+        seen.update(here.inputs)
     return None
 
 

@@ -8,9 +8,7 @@ from archc.values import Candidate, Text
 
 def candidate_of(completion: Completion) -> Candidate:
     """The candidate that a completion makes."""
-    return Candidate(
-        (Text(completion.text),), logprob=completion.logprob, truncated=completion.finish is Finish.LENGTH
-    )
+    return Candidate((Text(completion.text),), logprob=completion.logprob, truncated=completion.finish is Finish.LENGTH)
 
 
 def with_system(messages: Conversation, text: str) -> Conversation:

@@ -16,6 +16,7 @@ from archc.source import Source, Span
 from archc.spec.model import Budget, Rules, SharedOptions
 from archc.values import Interval
 
+
 @dataclass(frozen=True)
 class Model:
     """A model that ops ask: where it is, how it may be used, what its backend can do."""
@@ -78,6 +79,15 @@ class Graph:
 
     def shapes(self, question: int = 0) -> Mapping[str, tuple[Shape, Shape]]:
         """For each node the shape that arrives and the one that leaves, for a question of at most so many tokens."""
+        if question not in self._shapes:
+            self._shapes[question] = self._shapes_for(question)
+        return self._shapes[question]
+
+    @cached_property
+    def _shapes(self) -> dict[int, Mapping[str, tuple[Shape, Shape]]]:
+        return {}
+
+    def _shapes_for(self, question: int) -> Mapping[str, tuple[Shape, Shape]]:
         start = Shape(question=question)
         shapes: dict[str, tuple[Shape, Shape]] = {}
         for node in self.nodes:

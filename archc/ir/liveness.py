@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from archc.ir.graph import Graph, Node
 from archc.values import Facet, Facets, facets
 
@@ -10,9 +12,9 @@ SHOWN = facets(Facet.ANSWER, Facet.SCORE, Facet.VERDICT, Facet.LOGPROB)
 
 
 def added(graph: Graph, node: Node) -> Facets:
-    """The facets that a node adds to what arrives."""
-    before, after = graph.shapes()[node.id]
-    return after.facets - before.facets
+    """The facets that a node writes, over older ones of that name too."""
+    before, _ = graph.shapes()[node.id]
+    return node.op.shape(replace(before, facets=frozenset())).facets
 
 
 def is_read(graph: Graph, node: Node, facet: Facet) -> bool:
@@ -26,7 +28,8 @@ def is_read(graph: Graph, node: Node, facet: Facet) -> bool:
         for reader in graph.consumers[here]:
             if facet in reader.op.reads:
                 return True
-            if facet in shapes[reader.id][1].facets and reader.id not in seen:
+            lives = facet in shapes[reader.id][1].facets and facet not in added(graph, reader)
+            if lives and reader.id not in seen:
                 seen.add(reader.id)
                 waiting.append(reader.id)
     return False
@@ -34,10 +37,16 @@ def is_read(graph: Graph, node: Node, facet: Facet) -> bool:
 
 def candidates_are_read(graph: Graph, node: Node) -> bool:
     """Whether anything after `node` looks at the candidates that leave it."""
-    if node.id in graph.outputs:
-        return True
-    readers = graph.consumers[node.id]
-    return any(r.op.reads_candidates or (r.op.annotates and candidates_are_read(graph, r)) for r in readers)
+    waiting, seen = [node.id], {node.id}
+    while waiting:
+        here = waiting.pop()
+        readers = graph.consumers[here]
+        if here in graph.outputs or any(r.op.reads_candidates for r in readers):
+            return True
+        through = [r.id for r in readers if r.op.annotates and r.id not in seen]
+        seen.update(through)
+        waiting += through
+    return False
 
 
 def dead_nodes(graph: Graph) -> list[Node]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from archc.values import OF_CANDIDATES, Facet, Facets, Interval
 
-
 NONE = Interval(0, 0)
 
 
@@ -28,15 +27,11 @@ class Shape:
 
     def fresh(self, size: Interval, tokens: int, *adds: Facet) -> Shape:
         """New candidates: every facet of the old ones is gone."""
-        return replace(
-            self, size=size, tokens=tokens, notes=0, facets=(self.facets - OF_CANDIDATES) | frozenset(adds)
-        )
+        return replace(self, size=size, tokens=tokens, notes=0, facets=(self.facets - OF_CANDIDATES) | frozenset(adds))
 
     def adding(self, *adds: Facet, notes: int = 0, size: Interval | None = None) -> Shape:
         """The same candidates (or `size` of them) with more facets."""
-        return replace(
-            self, facets=self.facets | frozenset(adds), notes=self.notes + notes, size=size or self.size
-        )
+        return replace(self, facets=self.facets | frozenset(adds), notes=self.notes + notes, size=size or self.size)
 
     @classmethod
     def concat(cls, shapes: list[Shape], start: Shape) -> Shape:

@@ -63,7 +63,8 @@ class Generate(ModelOp):
 
     def calls(self, before: Shape) -> tuple[Calls, ...]:
         system = len((self.system or "").encode())
-        return (self.price("prompt", Interval.exactly(self.n), before, system + before.tests),)
+        tests = before.tests + len(self.text("tests").encode()) if self.use_tests else 0
+        return (self.price("prompt", Interval.exactly(self.n), before, system + tests),)
 
     def depth(self, before: Shape) -> Interval:
         return Interval.exactly(1)
@@ -73,9 +74,7 @@ class Generate(ModelOp):
         messages = self.messages(ctx, "prompt", tests=tests if self.use_tests and before.tests else "")
         if self.system is not None:
             messages = with_system(messages, self.system)
-        drawn = await ctx.ask(
-            self.model, messages, self.sampling, prompt="prompt", n=self.n, logprobs=self.logprobs
-        )
+        drawn = await ctx.ask(self.model, messages, self.sampling, prompt="prompt", n=self.n, logprobs=self.logprobs)
         return before.with_candidates(
             (candidate_of(c) for c in drawn if isinstance(c, Completion)), (c for c in drawn if isinstance(c, Failed))
         )

@@ -27,15 +27,15 @@ class Ranking(Reply):
         return cls(ranking=[int(n) for n in re.findall(r"\d+", match[0])]) if match else None
 
 
-_ORDER = re.compile(r"(?:Answer:\s*)?\[?\d+\]?(?:\s*>\s*\[?\d+\]?)*\s*(?=\n|\Z)")
+_ORDER = re.compile(r"(?:Answer:\s*)?\[?\d{1,9}\]?(?:\s*>\s*\[?\d{1,9}\]?)*\s*(?=\n|\Z)")
 
 
 class Rank(ModelOp):
     """Order the answers, best first, and keep `top_k`.
 
-    `by: list` shows all to a judge at once, shuffled by seed so that its position bias averages out; `by: score` sorts by
-    the scores they have and asks nobody. Answers that the judge leaves out follow in the order in which they arrived.
-    If the judgement fails, the order stays as it was and the trace says so.
+    `by: list` shows all to a judge at once, shuffled by seed so that its position bias averages out; `by: score` sorts
+    by the scores they have and asks nobody. Answers that the judge leaves out follow in the order in which they
+    arrived. If the judgement fails, the order stays as it was and the trace says so.
 
     Source: the ranker of Archon (arXiv 2409.15254); listwise ranking as RankGPT (arXiv 2304.09542).
 

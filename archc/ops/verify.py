@@ -79,7 +79,7 @@ class Verify(ModelOp):
         return Interval(min(before.size.lo, self.first_k or before.size.lo), before.size.hi)
 
     def depth(self, before: Shape) -> Interval:
-        rounds = Interval(1, -(-before.size.hi // self.first_k)) if self.first_k else Interval.exactly(1)
+        rounds = Interval(1, max(1, -(-before.size.hi // self.first_k))) if self.first_k else Interval.exactly(1)
         return rounds * (Interval(1, 2 if self.repair else 1) + Interval.exactly(int(self.reason)))
 
     async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
@@ -122,9 +122,7 @@ class Verify(ModelOp):
         )
         return [r for some in replies for r in some] + [r for r in reasons if isinstance(r, Failed)]
 
-    async def _verdicts(
-        self, ctx: Context, shown: str, reasoning: str, n: int, first: int
-    ) -> list[Judgement | Failed]:
+    async def _verdicts(self, ctx: Context, shown: str, reasoning: str, n: int, first: int) -> list[Judgement | Failed]:
         messages = self.messages(ctx, "verdict", candidate=shown, reasoning=reasoning)
         return await ask_reply(
             ctx.ask,

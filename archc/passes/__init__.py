@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from archc.diagnostics import ArchcBug
+from archc import errors
+from archc.diagnostics import ArchcBug, SpecError, did_you_mean
 from archc.ir.check import check
 from archc.ir.graph import Graph
 from archc.passes.drop_dead import drop_dead
@@ -33,6 +34,9 @@ class Step:
 
 def optimise(graph: Graph, skip: Collection[str] = ()) -> list[Step]:
     """Every pass run in order, with what it made. Raises ArchcBug if one breaks a graph that was whole."""
+    names = [run.__name__ for run in ORDER]
+    if unknown := [word for word in skip if word not in names]:
+        raise SpecError(*(errors.UnknownPass(word=word, hint=did_you_mean(word, names)) for word in unknown))
     steps: list[Step] = []
     for run in ORDER:
         if run.__name__ in skip:

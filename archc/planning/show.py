@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from archc.diagnostics import printable
 from archc.ir.show import show
 from archc.planning.plan import Cost, Plan
 from archc.values import Interval
@@ -20,7 +21,7 @@ def show_plan(plan: Plan) -> str:
     several = plan.graph.output_shape().size
     if several.hi > 1:
         parts.append(f"the pipeline ends with {several} candidates; the answer is the first")
-    return "\n".join(parts)
+    return "\n".join(printable(line) for part in parts for line in part.split("\n"))
 
 
 def _table(plan: Plan) -> str:

@@ -98,12 +98,12 @@ class Output:
         self.run_key = run_key
         self.done: set[str] = set()
         if path.exists() and not path.is_file():
-            raise SpecError(errors.NoSuchFile(path=str(path), problem="it is not a regular file"))
+            raise SpecError(errors.NotWritable(path=str(path), problem="it is not a regular file"))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file: TextIO = path.open("a", **AS_JSON)
         except OSError as error:
-            raise SpecError(errors.NoSuchFile(path=str(path), problem=error.strerror or str(error))) from None
+            raise SpecError(errors.NotWritable(path=str(path), problem=error.strerror or str(error))) from None
         try:
             with path.open("rb") as file:
                 self._file.truncate(sum(self._take(line) for line in file))
@@ -133,8 +133,7 @@ class Output:
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
-            problem = f"an answer cannot be written: {error.strerror or error}"
-            raise RunError(errors.NoSuchFile(path=str(self.path), problem=problem)) from None
+            raise RunError(errors.NotWritable(path=str(self.path), problem=error.strerror or str(error))) from None
 
     def close(self) -> None:
         """Closes the file."""

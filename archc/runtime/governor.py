@@ -120,23 +120,23 @@ class Governor:
 
     async def _buy(self, batch: Batch, samples: dict[str, Sample]) -> None:
         """Claims the identities, so that nobody else in this process buys them too, and buys what the budget allows."""
+        each = worst_case(batch.request.messages, batch.request.sampling, batch.lane.model.shared.price)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._claimed |= dict.fromkeys(batch.keys, done)
         try:
             async with asyncio.TaskGroup() as tasks:
                 for group in _requests(batch):
-                    tasks.create_task(self._send(group, samples))
+                    tasks.create_task(self._send(group, each, samples))
         finally:
             for key in batch.keys:
                 del self._claimed[key]
             done.set_result(None)
 
-    async def _send(self, rest: Batch, samples: dict[str, Sample]) -> None:
+    async def _send(self, rest: Batch, each: Spend, samples: dict[str, Sample]) -> None:
         """Buys as many at a time as the budgets have room for, each until it works or should not be tried again.
 
         Nothing is reserved before this runs, so that nothing stays reserved when it is cancelled before it begins.
         """
-        each = worst_case(rest.request.messages, rest.request.sampling, rest.lane.model.shared.price)
         attempt = 0
         while rest:
             granted, reason = await self._ledger.reserve(rest.query.scopes, each, len(rest.keys))
@@ -163,7 +163,9 @@ class Governor:
             async with batch.lane.slot():
                 spent = reserved  # what it may have cost if it is cancelled from here on
                 completions = await batch.lane.backend.complete(request)
-            spent, outcome = priced(len(batch.keys), _total(completions), batch.lane.model.shared.price), "ok"
+                spent, outcome = priced(len(batch.keys), _total(completions), batch.lane.model.shared.price), "ok"
+                await self._keep(batch, completions)  # in its place still: a kill loses no more than are in flight
+                return completions
         except CallError as error:
             spent = reserved if error.billed else Spend()
             outcome, reason = error.failed.kind, error.failed.reason
@@ -171,8 +173,6 @@ class Governor:
         finally:
             self._ledger.settle(batch.query.scopes, reserved, spent)
             self._note(batch, attempt, started, outcome, spent, reason)
-        await self._keep(batch, completions)
-        return completions
 
     async def _keep(self, batch: Batch, completions: Sequence[Completion]) -> None:
         if self._journal is None:
@@ -214,7 +214,7 @@ class Governor:
 
 def _requests(batch: Batch) -> list[Batch]:
     """One for each stretch of indices without a gap, as a server counts seeds on; where it takes no `n`, all singly."""
-    together = batch.lane.model.capabilities.n
+    together = batch.lane.backend.able.n
     starts = [i for i, one in enumerate(batch.ids) if not (together and i and one.index == batch.ids[i - 1].index + 1)]
     return [_part(batch, slice(*ends)) for ends in pairwise([*starts, len(batch.ids)])]
 

@@ -46,7 +46,7 @@ class JsonlFile:
             path.touch(mode=0o600)
             self._file = path.open("a", **AS_JSON)
         except OSError as error:
-            raise SpecError(errors.NoSuchFile(path=str(path), problem=error.strerror or str(error))) from None
+            raise SpecError(errors.NotWritable(path=str(path), problem=error.strerror or str(error))) from None
 
     def __call__(self, event: Event) -> None:
         self._file.write(json.dumps(event, ensure_ascii=False) + "\n")

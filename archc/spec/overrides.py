@@ -14,19 +14,21 @@ from archc.diagnostics import SpecError
 from archc.source import Source, Span
 from archc.spec.located import Entry, Leaf, Listing, Located, Table
 from archc.spec.reading import KEYS
-from archc.spec.yaml import read_yaml
+from archc.spec.yaml import MAX_DEPTH, read_yaml
 
 
 def override(root: Located, assignments: Iterable[str]) -> Located:
     """`root` with each `path=value` applied, in order. Raises SpecError for a path that leads nowhere."""
     for text in assignments:
-        path, equals, value = text.partition("=")
+        path, equals, _ = text.partition("=")
         steps = [step for step in path.strip().split(".") if step]
         source = Source("--set", text)
         if not equals or not steps:
             raise SpecError(errors.BadOverride(span=source.span(), problem="it has the form `path=value`"))
-        new = _value(value)
         where = source.span(0, len(path))
+        if len(steps) > MAX_DEPTH:
+            raise SpecError(errors.BadOverride(span=where, problem=f"a path has at most {MAX_DEPTH} parts"))
+        new = _value(source, len(path) + 1)
         changed = _set(root, steps, new, where) if steps[0] in KEYS else _set_steps(root, steps, new, where)
         if changed is None:
             raise SpecError(errors.BadOverride(span=where, problem=f"nothing in the spec is at `{path.strip()}`"))
@@ -34,9 +36,8 @@ def override(root: Located, assignments: Iterable[str]) -> Located:
     return root
 
 
-def _value(text: str) -> Located:
-    source = Source("--set", text.strip())
-    return read_yaml(source) if source.text else Leaf("", source.span())
+def _value(source: Source, start: int) -> Located:
+    return read_yaml(source, start) if source.text[start:].strip() else Leaf("", source.span(start))
 
 
 def _set(at: Located, steps: list[str], new: Located, where: Span) -> Located | None:

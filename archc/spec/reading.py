@@ -110,7 +110,9 @@ def _diagnostic(known: list[str], value: Table, owner: str, error: ErrorDetails)
             return errors.MissingKey(span=span, key=str(path[-1]), owner=owner, example=f"{path[-1]}: …")
         case _:
             key = ".".join(str(p) for p in path) or owner.strip("`")
-            return errors.BadValue(span=span_at(value, path), key=key, problem=_problem(error["msg"]), hint=_hint(error))
+            return errors.BadValue(
+                span=span_at(value, path), key=key, problem=_problem(error["msg"]), hint=_hint(error)
+            )
 
 
 _WORDING = (
@@ -185,9 +187,7 @@ def _parallel(value: Listing, found: list[Diagnostic]) -> Stage | None:
     if not value.items:
         found.append(errors.EmptyPipeline(span=value.span))
         return None
-    branches = [
-        _sequence(item, found) if isinstance(item, Listing) else _step(item, found) for item in value.items
-    ]
+    branches = [_sequence(item, found) if isinstance(item, Listing) else _step(item, found) for item in value.items]
     return Parallel(tuple(b for b in branches if b is not None), value.span)
 
 
@@ -227,5 +227,3 @@ def _wrong(value: Located, what: str, expected: str) -> Diagnostic:
 def _head(table: Table) -> Span:
     """A short place that stands for a whole table: its first key."""
     return table.entries[0].key_span if table.entries else table.span
-
-

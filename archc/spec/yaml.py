@@ -6,6 +6,7 @@ keys, and limits on size, depth and number of values, so that no input can cost 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -13,53 +14,90 @@ from typing import Any
 import yaml
 
 from archc import errors
-from archc.diagnostics import SpecError
+from archc.diagnostics import Diagnostic, SpecError
 from archc.source import Source, Span
 from archc.spec.located import Entry, Leaf, Listing, Located, Scalar, Table
-from archc.spec.model import Spec
-from archc.spec.reading import read_spec
 
 MAX_CHARACTERS = 1 << 20
 MAX_DEPTH = 32
-MAX_VALUES = 50_000
+MAX_VALUES = 10_000
 
 _INT = re.compile(r"[-+]?[0-9](?:_?[0-9])*\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9](?:_?[0-9])*(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?\Z")
 
 
-def read_yaml(source: Source) -> Located:
-    """The located values of a YAML text. Raises SpecError."""
+def read_yaml(source: Source, start: int = 0) -> Located:
+    """The located values of the YAML text that begins at `start`. Raises SpecError."""
     if len(source.text) > MAX_CHARACTERS:
         raise SpecError(errors.TooLarge(what="characters", limit=MAX_CHARACTERS))
     try:
-        return _Reader(source).document()
+        return _Reader(source, start).document()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        at = min(mark.index if mark else 0, len(source.text))
-        problem = " ".join(filter(None, (error.problem, error.context)))
-        raise SpecError(errors.NotYaml(span=source.span(at, at + 1), problem=problem)) from None
+        raise SpecError(_not_yaml(error, source, start)) from None
     except yaml.reader.ReaderError as error:
-        at = int(error.position)
-        problem = f"the character {hex(ord(error.character))} is not allowed" if _is_char(error.character) else str(error)
+        at = start + int(error.position)
+        problem = f"the character {ord(source.text[at]):#x} is not allowed"
         raise SpecError(errors.NotYaml(span=source.span(at, at + 1), problem=problem)) from None
+    except (ValueError, OverflowError):  # PyYAML makes numbers and characters of what it has not checked
+        wild = _WILD.search(source.text, start)
+        span = source.span(*wild.span()) if wild else source.span(start, start + 1)
+        raise SpecError(errors.NotYaml(span=span, problem="there is no such character or version")) from None
 
 
-def read_yaml_spec(source: Source) -> Spec:
-    """The spec in a YAML text. Raises SpecError with all that is wrong with its form."""
-    return read_spec(source, read_yaml(source))
+_WILD = re.compile(r"\\U(?!0010|000[0-9A-Fa-f])[0-9A-Fa-f]{8}|%YAML.*")
+
+_QUOTES = "put quotes around a text with special characters: `prompt: 'Answer: {{question}}'`"
+_COLUMNS = "keys of one mapping, and items of one list, begin in the same column"
+
+_WORDING = (
+    (r"found character '\\t'", "a tab stands where only blanks may", "indent with blanks", False),
+    (r"expected '.' or '(.)', but got '\{'.*\$", "a `{{` stands within a text", 'put it in quotes: "${{VAR}}"', False),
+    (r"found character '(.)'", "a value cannot begin with `{0}`", _QUOTES, False),
+    (r"scanning an alias", "a value cannot begin with `*`", _QUOTES, True),
+    (r"scanning an anchor", "a value cannot begin with `&`", _QUOTES, True),
+    (r"mapping values are not allowed", "a second `:` stands here", f"{_QUOTES}; {_COLUMNS}", False),
+    (r"expected <block end>, but found '([\]}},])'", "this `{0}` does not belong here", "remove it", False),
+    (r"expected <block end>", "the indentation does not fit the lines above", _COLUMNS, False),
+    (r"expected ',' or '(.)'", "this bracket is not closed", "close it with `{0}`", True),
+    (r"expected the node content.*flow", "this bracket is not closed", "close it, or write the missing value", True),
+    (r"unexpected end of stream.*quoted", "this quote is not closed", "", True),
+    (r"unexpected (document separator).*quoted", "this quote is not closed", "", True),
+    (r"could not find expected ':'", "a `:` is missing after this key", "write `key: value`", True),
+    (r"unknown escape character '(.)'", "`\\{0}` is no escape", "write `\\\\`, or use single quotes", False),
+)
+"""By what PyYAML says: what is wrong, what to do, and whether it is wrong where PyYAML began to look."""
 
 
-def _is_char(value: object) -> bool:
-    return isinstance(value, str) and len(value) == 1
+def _not_yaml(error: yaml.MarkedYAMLError, source: Source, start: int) -> errors.NotYaml:
+    mark, context = error.problem_mark, error.context_mark
+    at = start + mark.index if mark else start
+    said = " ".join(filter(None, (error.problem, error.context)))
+    for pattern, problem, hint, earlier in _WORDING:
+        if match := re.search(pattern, f"{said} {source.text[max(at - 1, 0) : at]}"):
+            at = start + context.index if earlier and context else at
+            return errors.NotYaml(
+                span=_word(source, at), problem=problem.format(*match.groups()), hint=hint.format(*match.groups())
+            )
+    return errors.NotYaml(span=_word(source, at), problem=said)
+
+
+def _word(source: Source, at: int) -> Span:
+    """The word at a place, or its one character; the end of the text counts to its last line."""
+    at = min(at, len(source.text.rstrip()))
+    word = re.compile(r"[\w-]+").match(source.text, at)
+    return source.span(at, word.end() if word else at + 1)
 
 
 class _Reader:
     """Walks PyYAML's events, keeping the place of each value."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, start: int) -> None:
         self.source = source
-        self.events: Iterator[Any] = iter(yaml.parse(source.text, Loader=yaml.SafeLoader))
+        self.start = start
+        self.events: Iterator[Any] = iter(yaml.parse(source.text[start:], Loader=yaml.SafeLoader))
         self.values = 0
+        self.found: list[Diagnostic] = []
+        """Mistakes after which reading can go on."""
 
     def document(self) -> Located:
         next(self.events)  # stream start
@@ -70,7 +108,9 @@ class _Reader:
         next(self.events)  # document end
         extra = next(self.events)
         if not isinstance(extra, yaml.StreamEndEvent):
-            raise SpecError(errors.NotYaml(span=self.place(extra), problem="a second document starts here"))
+            self.found.append(errors.NotYaml(span=self.place(extra), problem="a second document starts here"))
+        if self.found:
+            raise SpecError(*self.found)
         return root
 
     def value(self, event: Any, depth: int) -> Located:
@@ -81,8 +121,10 @@ class _Reader:
             raise SpecError(errors.TooLarge(span=self.place(event), what="levels of nesting", limit=MAX_DEPTH))
         self.refuse(event)
         match event:
+            case yaml.AliasEvent():
+                return Leaf(None, self.place(event))
             case yaml.ScalarEvent():
-                return Leaf(_scalar(event), self.place(event))
+                return Leaf(_scalar(event, self.text(event)), self.place(event))
             case yaml.SequenceStartEvent():
                 return self.listing(event, depth)
             case _:
@@ -90,10 +132,17 @@ class _Reader:
 
     def refuse(self, event: Any) -> None:
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise SpecError(errors.NoAliases(span=self.place(event)))
+            self.found.append(errors.NoAliases(span=self.place(event)))
         tag = getattr(event, "tag", None)
         if tag and tag != "!":
-            raise SpecError(errors.NoTags(span=self.place(event), tag=str(tag)))
+            self.found.append(errors.NoTags(span=self.place(event), tag=str(tag).replace(_YAML_TAG, "!!")))
+
+    def text(self, event: yaml.ScalarEvent) -> str:
+        """What a scalar says; an escape like `\\ud83d` is half a character and means nothing."""
+        text = str(event.value)
+        if _HALF.search(text):
+            raise SpecError(errors.NotYaml(span=self.place(event), problem="an escape here is half a character"))
+        return text
 
     def listing(self, start: Any, depth: int) -> Listing:
         items = []
@@ -106,22 +155,26 @@ class _Reader:
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             self.refuse(event)
             if not isinstance(event, yaml.ScalarEvent):
-                raise SpecError(errors.NotYaml(span=self.place(event), problem="a key must be a plain word"))
-            key, place = str(event.value), self.place(event)
+                wrong = errors.NotYaml(span=self.place(event), problem="a key must be a plain word")
+                raise SpecError(*(self.found or [wrong]))
+            key, place = self.text(event), self.place(event)
             if key in entries:
-                first = entries[key].key_span
-                raise SpecError(errors.DuplicateKey.at(place, first, key))
-            entries[key] = Entry(key, place, self.value(next(self.events), depth + 1))
+                self.found.append(errors.DuplicateKey.at(place, entries[key].key_span, key))
+            value = self.value(next(self.events), depth + 1)
+            entries.setdefault(key, Entry(key, place, value))
         return Table(tuple(entries.values()), self.place(start, event))
 
     def place(self, start: Any, end: Any = None) -> Span:
         first, last = start.start_mark.index, (end or start).end_mark.index
-        text = self.source.text[first:last]
-        return Span(self.source, first, first + max(len(text.rstrip()), 1))
+        text = self.source.text[self.start + first : self.start + last]
+        return Span(self.source, self.start + first, self.start + first + max(len(text.rstrip()), 1))
 
 
-def _scalar(event: yaml.ScalarEvent) -> Scalar:
-    text = str(event.value)
+_YAML_TAG = "tag:yaml.org,2002:"
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def _scalar(event: yaml.ScalarEvent, text: str) -> Scalar:
     if event.style is not None:
         return text
     if text in ("", "~", "null"):
@@ -131,5 +184,6 @@ def _scalar(event: yaml.ScalarEvent) -> Scalar:
     if len(text) <= 40 and _INT.match(text):
         return int(text.replace("_", ""))
     if len(text) <= 40 and _FLOAT.match(text):
-        return float(text.replace("_", ""))
+        number = float(text.replace("_", ""))
+        return number if math.isfinite(number) else text
     return text

@@ -9,6 +9,7 @@ import pytest
 
 from archc.backends.openai import OpenAI
 from archc.calls import CallError, FailureKind, Sampling, Usage
+from archc.diagnostics import RunError
 from tests.openai_calls import asked, connected, drawn, failure, no_key, with_server
 from tests.servers import Answer, Drop, Hang, Server, completion, error, serve
 
@@ -209,7 +210,7 @@ def test_a_key_that_is_missing_or_malformed_is_said_before_the_first_call(key: s
         async with connected("http://127.0.0.1:1/v1", key_for=lambda *_: key, api_key_env="LAB_KEY"):
             pass
 
-    with pytest.raises(CallError) as caught:
+    with pytest.raises(RunError) as caught:
         asyncio.run(call())
-    assert caught.value.failed.kind is FailureKind.AUTH
+    assert caught.value.diagnostic.name == "unusable-key"
     assert key is None or key not in str(caught.value)

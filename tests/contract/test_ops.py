@@ -104,7 +104,17 @@ def test_arrival_order_does_not_change_the_answer(name: str) -> None:
     assert all(outcome == outcomes[0] for outcome in outcomes)
 
 
-GARBAGE = ["", "{", '{"ranking": "first"}', "[1] > [2] > [99]", "null", "\x00\ud800", "x" * 5000, "[Correct] [Incorrect]"]
+GARBAGE = [
+    "",
+    "{",
+    '{"ranking": "first"}',
+    "[1] > [2] > [99]",
+    "null",
+    "\x00\ud800",
+    "x" * 5000,
+    "9" * 5000,
+    "[Correct] [Incorrect]",
+]
 
 
 @ALL

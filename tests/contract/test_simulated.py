@@ -27,7 +27,7 @@ from archc.ops.evaluate import Results
 from archc.ops.rank import Ranking
 from archc.ops.score import Rating
 from archc.ops.verify import Judgement
-from archc.ops.write_tests import Tests
+from archc.ops.write_tests import Assertions
 from archc.prompts.fence import fence
 from archc.prompts.reply import Reply, read_reply, schema_of
 
@@ -236,7 +236,7 @@ def test_critiques_speak_of_each_candidate() -> None:
 
 
 def test_tests_are_different_statements() -> None:
-    [reply] = replies(Tests, QUESTION)
+    [reply] = replies(Assertions, QUESTION)
     assert len(set(reply.tests)) == len(reply.tests) == 3
 
 

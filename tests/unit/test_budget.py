@@ -68,7 +68,7 @@ def test_a_cancelled_wait_holds_nothing() -> None:
         await asyncio.sleep(0)
         waiting[0].cancel()
         ledger.settle([one], Spend(1), Spend())
-        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         assert one.reserved.calls == 1
         for task in waiting:
             task.cancel()

@@ -174,7 +174,9 @@ def test_when_the_disk_is_full_the_buying_stops(tmp_path: Path) -> None:
 
 
 def test_a_run_from_the_journal_is_the_same_run(tmp_path: Path) -> None:
-    plan = plan_of("- generate: {model: m, n: 4}\n- critique: {model: m}\n- rank: {model: m, top_k: 2}\n- fuse: {model: m}")
+    plan = plan_of(
+        "- generate: {model: m, n: 4}\n- critique: {model: m}\n- rank: {model: m, top_k: 2}\n- fuse: {model: m}"
+    )
     first = answer(plan, Scripted(takes=0.0), journal=tmp_path / "j")
     backend = Scripted()
     again = answer(plan, backend, journal=tmp_path / "j")

@@ -56,7 +56,9 @@ def test_a_dead_branch_is_skipped_and_the_first_cause_is_told_when_all_are_dead(
     def dead(request: Request, i: int) -> CallError:
         return CallError(FailureKind.AUTH, f"no key for {request.purpose.op}")
 
-    plan = plan_of("- - - generate: {model: m}\n    - critique: {model: m}\n  - generate: {model: other}\n- fuse: {model: m}")
+    plan = plan_of(
+        "- - - generate: {model: m}\n    - critique: {model: m}\n  - generate: {model: other}\n- fuse: {model: m}"
+    )
     one_dead = answer(plan, {"m": Scripted(), "other": Scripted(dead)})
     assert one_dead.status == "ok"
     backends = {"m": Scripted(dead), "other": Scripted(dead)}

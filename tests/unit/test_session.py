@@ -13,7 +13,9 @@ from archc.diagnostics import RunError
 from archc.spec.model import Budget
 from tests.fakes import Events, Scripted, answer, echo, plan_of, run, session, with_concurrency
 
-PIPELINE = "- generate: {model: m, n: 4}\n- critique: {model: m, by: each}\n- rank: {model: m, top_k: 2}\n- fuse: {model: m}"
+PIPELINE = (
+    "- generate: {model: m, n: 4}\n- critique: {model: m, by: each}\n- rank: {model: m, top_k: 2}\n- fuse: {model: m}"
+)
 
 
 class Refusing(Scripted):
@@ -150,7 +152,12 @@ def test_questions_of_one_session_do_not_mix() -> None:
 
 def test_a_conversation_keeps_its_earlier_turns() -> None:
     backend = Scripted(echo)
-    turns = (Message("system", "be brief"), Message("user", "hi"), Message("assistant", "hello"), Message("user", "why?"))
+    turns = (
+        Message("system", "be brief"),
+        Message("user", "hi"),
+        Message("assistant", "hello"),
+        Message("user", "why?"),
+    )
 
     async def main() -> None:
         async with session(plan_of("- generate: {model: m}"), backend) as open_session:

@@ -33,7 +33,11 @@ def test_events_tell_the_whole_story_in_order() -> None:
 def test_the_table_adds_up_to_the_trace() -> None:
     events = Events()
     busy = CallError(FailureKind.TIMEOUT, "slow", billed=True)
-    backend = Scripted(lambda r, i: busy if r in (backend.requests[1], backend.requests[4]) and len(backend.sent) < 7 else "the answer is 4")
+    backend = Scripted(
+        lambda r, i: (
+            busy if r in (backend.requests[1], backend.requests[4]) and len(backend.sent) < 7 else "the answer is 4"
+        )
+    )
     run = answer(plan_of("- generate: {model: m, n: 6}", n=False), backend, listeners=[events])
     calls = events.named("call")
     assert run.spent.calls == sum(e["calls"] for e in calls) == 8
