@@ -23,6 +23,9 @@ class Message:
 
 Conversation = tuple[Message, ...]
 
+MESSAGE_TOKENS = 16
+"""The most tokens that a chat template adds to a message."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:

@@ -35,7 +35,7 @@ class Label:
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnostic:
-    """One mistake. Subclasses give the wording, `archc/errors.py` holds them all."""
+    """One mistake. Subclasses give the wording, `archc/errors/` holds them all."""
 
     severity: ClassVar[Severity] = "error"
     title: ClassVar[str]

@@ -96,6 +96,14 @@ class OpenAI(Backend):
         extra_body: Annotated[dict[str, JsonValue], AfterValidator(_foreign)] = Field(default={})
         """Fields to add to each request, for what only this server knows, like `top_k`."""
 
+        @property
+        def urls(self) -> list[str]:
+            """The replicas, one at least."""
+            return [self.base_url] if isinstance(self.base_url, str) else self.base_url
+
+        def endpoints(self) -> tuple[tuple[str, str | None], ...]:
+            return tuple((url, self.api_key_env) for url in self.urls)
+
     capabilities: ClassVar = Capabilities(n=True, logprobs=True, schema=True, seed=True)
 
     def __init__(
@@ -114,9 +122,8 @@ class OpenAI(Backend):
     @property
     def fingerprint(self) -> str:
         options = self._options
-        first = options.base_url if isinstance(options.base_url, str) else options.base_url[0]
         told = {"extra_body": options.extra_body, "schema_field": options.schema_field}
-        return f"openai:{self._model}@{first} {json.dumps(told, sort_keys=True, separators=(',', ':'))}"
+        return f"openai:{self._model}@{options.urls[0]} {json.dumps(told, sort_keys=True, separators=(',', ':'))}"
 
     @property
     def able(self) -> Capabilities:
@@ -125,8 +132,7 @@ class OpenAI(Backend):
     async def start(self) -> None:
         import aiohttp
 
-        urls = self._options.base_url
-        self._replicas = [self._replica(url) for url in ([urls] if isinstance(urls, str) else urls)]
+        self._replicas = [self._replica(url) for url in self._options.urls]
         self._session = aiohttp.ClientSession(
             # The runtime limits concurrency; aiohttp's own limit would cap it silently. Idle connections are dropped
             # before uvicorn drops them (5 s), else a request could meet a connection that is just being closed.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import sys
@@ -92,7 +91,7 @@ def _one(session: Session, question: str, screen: QuestionScreen, as_json: bool)
                 with screen:
                     return await session.answer(question)
 
-    run = asyncio.run(answer())
+    run = api.run_loop(answer())
     if as_json:
         print(_shown(json.dumps(run.as_json(), ensure_ascii=False)))
         return _code(run)
@@ -136,7 +135,7 @@ def _many(
                 with screen:
                     return await run_batch(session, items, output, parallel, screen.finished)
 
-    summary = asyncio.run(answers())
+    summary = api.run_loop(answers())
     if as_json:
         print(json.dumps({**asdict(summary), "calls": screen.calls, "tokens": screen.tokens}))
     else:

@@ -17,14 +17,11 @@ from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationInfo, field_validator
 
-from archc.calls import Ask, Conversation, Sampling
+from archc.calls import MESSAGE_TOKENS, Ask, Conversation, Sampling
 from archc.ir.shape import Shape
 from archc.prompts.reply import REPAIR_BYTES
 from archc.prompts.template import Template, placeholders, read_templates
 from archc.values import CandidateSet, Facets, Interval
-
-MESSAGE_TOKENS = 16
-"""The most tokens that a chat template adds around a prompt's messages, each."""
 
 
 class Context(Protocol):

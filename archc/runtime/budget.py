@@ -9,11 +9,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from archc.calls import Conversation, Sampling, Usage
+from archc.calls import MESSAGE_TOKENS, Conversation, Sampling, Usage
 from archc.spec.model import Budget, Price
-
-MESSAGE_TOKENS = 16
-"""The most tokens that a chat template adds to a message."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,15 +95,18 @@ class Session:
         journal = Journal(self._journal_path) if self._journal_path else None
         if journal:
             self._open.callback(journal.close)
+        backends: dict[tuple[str, str, str], Backend] = {}
         lanes = {}
         for model in self._models:
-            backend = world.backend(model, world.key_for)
-            self._open.push_async_callback(backend.close)
-            lanes[model.name] = Lane(model, backend, world.sleep, random.Random(f"{self.seed}:{model.name}"))
+            same = (model.shared.backend, model.shared.model, model.options.model_dump_json())
+            if same not in backends:  # entries that name the same model share what serves it
+                backends[same] = world.backend(model, world.key_for)
+                self._open.push_async_callback(backends[same].close)
+            lanes[model.name] = Lane(model, backends[same], world.sleep, random.Random(f"{self.seed}:{model.name}"))
         try:
             async with asyncio.TaskGroup() as tasks:
-                for lane in lanes.values():
-                    tasks.create_task(lane.backend.start())
+                for backend in backends.values():
+                    tasks.create_task(backend.start())
         except BaseExceptionGroup as group:
             raise cause_of(group) from None
         self._governor = Governor(lanes, journal, world.clock)

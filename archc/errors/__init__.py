@@ -1,0 +1,8 @@
+"""The catalogue: every diagnostic of archc, one frozen dataclass each, in three files by where it is found.
+
+Wording: lower case, one sentence, no full stop; the headline stands alone; the help is something to paste.
+"""
+
+from archc.errors.form import *  # noqa: F403
+from archc.errors.meaning import *  # noqa: F403
+from archc.errors.running import *  # noqa: F403

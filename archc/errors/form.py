@@ -1,0 +1,165 @@
+"""What is wrong with the form of a spec or a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archc.diagnostics import Diagnostic, Label
+from archc.source import Span
+
+# ---- reading a file
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoSuchFile(Diagnostic):
+    """A spec or input file could not be read."""
+
+    title = "cannot read `{path}`: {problem}"
+    help = "give the path of a spec, such as specs/quickstart.yaml"
+    path: str
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TooLarge(Diagnostic):
+    """An input beyond the limits that keep loading cheap."""
+
+    title = "the input has more than {limit:,} {what}"
+    label = "too much here"
+    help = "no architecture needs this much; split it or generate it from Python"
+    what: str
+    limit: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotYaml(Diagnostic):
+    """The text is not YAML."""
+
+    title = "this is not valid YAML: {problem}"
+    label = "here"
+    help = "{hint}"
+    problem: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoAliases(Diagnostic):
+    """YAML anchors and aliases are refused."""
+
+    title = "anchors and aliases are not part of the language"
+    label = "written here"
+    help = "write the value out"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoTags(Diagnostic):
+    """YAML tags are refused."""
+
+    title = "the tag `{tag}` is not part of the language"
+    label = "written here"
+    help = "remove the tag; a quoted value is a string"
+    tag: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DuplicateKey(Diagnostic):
+    """A key written twice."""
+
+    title = "the key `{key}` is written twice"
+    label = "again here"
+    help = "remove one of them"
+    key: str
+
+    @classmethod
+    def at(cls, span: Span, first: Span, key: str) -> DuplicateKey:
+        """With the first place shown too."""
+        return cls(span=span, key=key, also=(Label(first, "first here"),))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmptySpec(Diagnostic):
+    """A file without content."""
+
+    title = "the spec is empty"
+    label = "nothing here"
+    help = "start from one in specs/, such as specs/quickstart.yaml"
+
+
+# ---- the form of a spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrongKind(Diagnostic):
+    """A mapping where a list should be, and the like."""
+
+    title = "{what} must be {expected}, not {got}"
+    label = "this is {got}"
+    what: str
+    expected: str
+    got: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnknownKey(Diagnostic):
+    """A key that does not exist."""
+
+    title = "{owner} has no key `{key}`"
+    label = "not a key of {owner}"
+    help = "{hint}"
+    key: str
+    owner: str
+    hint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MissingKey(Diagnostic):
+    """A key that must be there."""
+
+    title = "{owner} needs `{key}`"
+    label = "`{key}` is missing here"
+    help = "add `{example}`"
+    key: str
+    owner: str
+    example: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BadValue(Diagnostic):
+    """A value of the wrong type or outside its range."""
+
+    title = "`{key}` is wrong: {problem}"
+    label = "this value"
+    help = "{hint}"
+    key: str
+    problem: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmptyPipeline(Diagnostic):
+    """A pipeline or layer without steps."""
+
+    title = "there are no steps here"
+    label = "empty"
+    help = "start with `- generate: {{model: small, n: 4}}`"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeveralOps(Diagnostic):
+    """One list item with two ops."""
+
+    title = "one step holds one op, but this one has `{first}` and `{second}`"
+    label = "a second op"
+    help = "begin a new item: `- {second}: …`"
+    first: str
+    second: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BadOverride(Diagnostic):
+    """A `--set` that cannot be applied."""
+
+    title = "cannot apply this override: {problem}"
+    label = "given on the command line"
+    help = "for example `--set models.small.model=embedded` or `--set generate.n=8`"
+    problem: str

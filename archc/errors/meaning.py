@@ -1,0 +1,210 @@
+"""What is wrong with the meaning of a spec: its ops, models and graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from archc.diagnostics import Diagnostic, Severity
+
+# ---- the meaning of a spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnknownOp(Diagnostic):
+    """An op that does not exist."""
+
+    title = "there is no op `{op}`"
+    label = "not an op"
+    help = "{hint}"
+    op: str
+    hint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnknownPass(Diagnostic):
+    """A `--skip` of a pass that does not exist."""
+
+    title = "there is no pass `{word}`"
+    help = "{hint}"
+    word: str
+    hint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnknownDiagnostic(Diagnostic):
+    """An `archc explain` of what is neither a file nor the name of a diagnostic."""
+
+    title = "`{word}` is neither a file nor the name of a diagnostic"
+    help = "{hint}"
+    word: str
+    hint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnknownModel(Diagnostic):
+    """A model that `models` does not declare."""
+
+    title = "there is no model `{model}`"
+    label = "not declared under `models`"
+    help = "{hint}"
+    model: str
+    hint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnusedModel(Diagnostic):
+    """A model that no step asks."""
+
+    severity: ClassVar[Severity] = "warning"
+    title = "the model `{model}` is never asked"
+    label = "declared here"
+    help = "remove it, or use it in a step"
+    model: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnknownBackend(Diagnostic):
+    """A backend that does not exist."""
+
+    title = "there is no backend `{backend}`"
+    label = "not a backend"
+    help = "{hint}"
+    backend: str
+    hint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnsetVariable(Diagnostic):
+    """`${VAR}` of a variable that is not set and has no default."""
+
+    title = "the environment variable `{variable}` is not set"
+    label = "used here"
+    help = "set it (`export {variable}=…`), or give a default: `${{{variable}:-default}}`"
+    variable: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnknownPrice(Diagnostic):
+    """A budget in USD over a model without a price."""
+
+    title = "the budget is in USD, but the price of `{model}` is not known"
+    label = "this model has no `price`"
+    help = "add `price: {{prompt: 0.15, completion: 0.60}}` (USD per million tokens; 0 if it costs nothing)"
+    model: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MissingCapability(Diagnostic):
+    """An op needs what its model's backend cannot do."""
+
+    title = "`{op}` needs {capability}, which the backend `{backend}` of `{model}` does not give"
+    label = "needed here"
+    help = "use another backend for `{model}`, or drop the option"
+    op: str
+    capability: str
+    backend: str
+    model: str
+
+
+# ---- the graph
+
+
+@dataclass(frozen=True, kw_only=True)
+class NothingToRead(Diagnostic):
+    """An op that reads candidates where there are none."""
+
+    title = "`{op}` has no candidates to read"
+    label = "nothing has been generated before this"
+    help = "put `generate: {{model: …}}` before it"
+    op: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MissingFacet(Diagnostic):
+    """An op needs a facet that its candidates do not have."""
+
+    title = "`{op}` needs {facet}, but what arrives is {arrives}"
+    label = "needs {facet}"
+    help = "{hint}"
+    op: str
+    facet: str
+    arrives: str
+    hint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnreadCritique(Diagnostic):
+    """A critique that nothing reads is dead code."""
+
+    severity: ClassVar[Severity] = "warning"
+    title = "the critique is dropped before anything reads it"
+    label = "written here"
+    help = "put `fuse`, `rank` or `refine` after it, or remove the critique"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadOp(Diagnostic):
+    """An op whose only effect is a facet that nothing reads."""
+
+    severity: ClassVar[Severity] = "warning"
+    title = "what `{op}` adds is never read"
+    label = "added here"
+    help = "remove it, or put an op that reads it after it"
+    op: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankOfOne(Diagnostic):
+    """Ordering a single candidate changes nothing."""
+
+    severity: ClassVar[Severity] = "warning"
+    title = "`{op}` gets one candidate, so there is nothing to choose"
+    label = "one candidate arrives"
+    help = "raise `n` of the step before, or remove this step"
+    op: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscardedCandidates(Diagnostic):
+    """New candidates replace paid ones that nothing has read."""
+
+    severity: ClassVar[Severity] = "warning"
+    title = "`{op}` starts from the question, so the candidates before it are thrown away"
+    label = "starts new candidates"
+    help = "put both into one layer (`- - generate: …` and `  - generate: …`), or a `fuse` between them"
+    op: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoCandidates(Diagnostic):
+    """The pipeline ends without an answer."""
+
+    title = "the pipeline ends without candidates, so there is no answer"
+    label = "the last step"
+    help = "end with an op that gives answers, such as `generate` or `fuse`"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchonRule(Diagnostic):
+    """One of the six composition rules of the Archon paper is broken (with `rules: archon`)."""
+
+    title = "against the rules of Archon: {rule}"
+    label = "`{op}` stands here"
+    help = "change the order, or drop `rules: archon` to allow it"
+    rule: str
+    op: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetTooSmall(Diagnostic):
+    """A budget below what the plan needs at least."""
+
+    severity: ClassVar[Severity] = "warning"
+    title = "the budget of {limit:,} {unit} is below the {least:,} that the plan needs at least"
+    label = "this budget"
+    help = "raise it to {most:,} to be sure, or ask for less"
+    unit: str
+    limit: int
+    least: int
+    most: int

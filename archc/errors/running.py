@@ -1,0 +1,173 @@
+"""What goes wrong in a run, and with the world around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archc.diagnostics import Diagnostic
+
+# ---- a run
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoAnswer(Diagnostic):
+    """Every call that could have given an answer failed."""
+
+    title = "no answer: every call of `{node}` failed"
+    label = "this step"
+    help = "the first failure was: {reason}"
+    node: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TooFewValid(Diagnostic):
+    """Fewer results than the step asked for as `min_valid`."""
+
+    title = "`{node}` gave {got} of the {wanted} answers it must give"
+    label = "`min_valid` is {wanted} here"
+    help = "the first failure was: {reason}"
+    node: str
+    got: int
+    wanted: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetExhausted(Diagnostic):
+    """The budget ended the run and the spec asks for an error then."""
+
+    title = "the budget ended the run: {reason}"
+    label = "this budget"
+    help = "raise it, or set `on_exhausted: stop` to get the best answer so far"
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BadJournal(Diagnostic):
+    """The journal cannot be used."""
+
+    title = "cannot use the journal `{path}`: {problem}"
+    help = "give another place with `--journal PATH`, or move that file away"
+    path: str
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BadInput(Diagnostic):
+    """A line of an input file that is not a question."""
+
+    title = "line {line} of `{path}` is not a question: {problem}"
+    help = 'each line is JSON such as {{"id": "q1", "question": "What is 2 + 2?"}}'
+    path: str
+    line: int
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignOutput(Diagnostic):
+    """An output file that another spec, seed or version has begun."""
+
+    title = "`{path}` was begun with another spec or seed"
+    help = "give another `--output`, or move that file away"
+    path: str
+
+
+# ---- the world outside
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotWritable(Diagnostic):
+    """A file that answers or events should go to cannot be written."""
+
+    title = "cannot write `{path}`: {problem}"
+    help = "give another path, or make room there"
+    path: str
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnusableKey(Diagnostic):
+    """The API key that a server needs is not there."""
+
+    title = "the key `{variable}` for `{place}` {problem}"
+    label = "asked for here"
+    help = "export {variable}=…"
+
+    place: str
+    variable: str
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnboundKey(Diagnostic):
+    """A spec names an API key for a host that the user has not bound it to."""
+
+    title = "the key `{variable}` is not bound to `{place}`, so it is not sent there"
+    label = "this would send your key to `{place}`"
+    help = "archc keys bind {place} {variable}"
+
+    place: str
+    """A host, or `http://host` where the way there is not encrypted."""
+    variable: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnfitBinding(Diagnostic):
+    """A key can't be bound as asked."""
+
+    title = "`{place}` can't be bound to `{variable}`: {reason}"
+    label = "named here"
+    help = "archc keys bind api.example.com EXAMPLE_API_KEY"
+
+    place: str
+    variable: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokenConfig(Diagnostic):
+    """The user's configuration can't be read or edited."""
+
+    title = "the configuration `{path}` can't be used: {reason}"
+    label = "here"
+    help = 'under [keys], write lines like "api.example.com" = "EXAMPLE_API_KEY"'
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MissingModel(Diagnostic):
+    """The file of a local model is not there."""
+
+    title = "there is no model file at `{path}`"
+    help = "give the path of a GGUF file, or `embedded` for the small model that archc fetches by itself"
+
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnloadableModel(Diagnostic):
+    """The file of a local model is there, but llama.cpp refuses it."""
+
+    title = "llama.cpp can't load `{path}`: {reason}"
+    help = "give a complete GGUF file; if memory is short, lower `slots` or `context`"
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnfetchedWeights(Diagnostic):
+    """The embedded model is not in the cache and can't be brought there."""
+
+    title = "the embedded model's weights can't be fetched: {reason}"
+    help = "{remedy}\nor put {file} (SHA-256 {digest}) at {path}"
+
+    reason: str
+    remedy: str
+    """Something to paste."""
+    file: str
+    digest: str
+    path: str
