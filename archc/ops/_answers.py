@@ -39,6 +39,8 @@ _MOST_DIGITS = 1_000
 
 def plain(text: str) -> str:
     """Numbers without LaTeX: `\\frac{3}{4}` is `3/4`, `1{,}000` is `1,000`, `2 \\times 10^3` is `2e3`."""
+    if "\\" not in text and "−" not in text and "×" not in text and "*" not in text:
+        return text.replace("{,}", ",")
     text = re.sub(r"\\[dtc]?frac\{\s*(-?[0-9]+)\s*\}\{\s*([0-9]+)\s*\}", r"\1/\2", text.replace("−", "-"))
     text = re.sub(r"\\[,!]", "", text.replace("{,}", ",").replace("\\$", "$").replace("\\%", "%"))
     return _POWER.sub(r"e\1", text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from archc.calls import MESSAGE_TOKENS, Conversation, Sampling, Usage
 from archc.spec.model import Budget, Price
@@ -63,6 +64,11 @@ class Scope:
     spent: Spend = field(default_factory=Spend)
     reserved: Spend = field(default_factory=Spend)
 
+    @cached_property
+    def limited(self) -> bool:
+        """Whether anything but time is limited."""
+        return any(limit is not None for limit in (self.limit.calls, self.limit.tokens, self.limit.usd))
+
     def lacks(self, more: Spend) -> str:
         """What there is too little of for `more` beside what is spent; empty if it fits."""
         after = self.spent + more
@@ -105,11 +111,13 @@ class Ledger:
 
 
 def _fitting(scopes: Sequence[Scope], each: Spend, count: int) -> int:
-    low, high = 0, count
+    def fit(number: int) -> bool:
+        return not any(scope.limited and scope.lacks(scope.reserved + each * number) for scope in scopes)
+
+    if fit(count):
+        return count
+    low, high = 0, count - 1
     while low < high:
         middle = (low + high + 1) // 2
-        if any(scope.lacks(scope.reserved + each * middle) for scope in scopes):
-            high = middle - 1
-        else:
-            low = middle
+        low, high = (middle, high) if fit(middle) else (low, middle - 1)
     return low

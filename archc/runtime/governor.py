@@ -55,6 +55,14 @@ class Batch:
         """The identities as they stand in the journal."""
         return [one.key for one in self.ids]
 
+    def part(self, ids: tuple[SampleId, ...]) -> Batch:
+        """The same for some of the samples."""
+        return self if len(ids) == len(self.ids) else Batch(self.lane, self.node, self.query, self.request, ids)
+
+    def without(self, gone: Container[str]) -> Batch:
+        """The same for the samples that are not `gone`."""
+        return self.part(tuple(one for one in self.ids if one.key not in gone))
+
 
 class Governor:
     """Serves all questions of a session."""
@@ -94,18 +102,18 @@ class Governor:
         except TimeoutError:
             if not limit.expired():
                 raise
-        if late := _without(batch, samples):
+        if late := batch.without(samples):
             samples |= self._refuse(late, "the time is over")
         return tuple(samples[key] for key in batch.keys)
 
     async def _obtain(self, batch: Batch, samples: dict[str, Sample]) -> None:
         """Fills `samples` until all are there or the time is over."""
-        while missing := _without(batch, samples):
+        while missing := batch.without(samples):
             samples |= self._known(missing)
-            missing = _without(missing, samples)
+            missing = missing.without(samples)
             if not missing or self._left(batch.query) == 0:
                 return
-            if mine := _without(missing, self._claimed):
+            if mine := missing.without(self._claimed):
                 await self._buy(mine, samples)
             else:
                 await asyncio.wait({self._claimed[key] for key in missing.keys})
@@ -143,7 +151,7 @@ class Governor:
             if not granted:
                 samples |= self._refuse(rest, reason)
                 return
-            now = _part(rest, slice(granted))
+            now = rest.part(rest.ids[:granted])
             outcome = await self._attempt(now, attempt, each * granted)
             if not isinstance(outcome, CallError):
                 samples |= zip(now.keys, outcome, strict=True)
@@ -152,7 +160,7 @@ class Governor:
                 continue
             else:
                 samples |= dict.fromkeys(now.keys, outcome.failed)
-            rest, attempt = _part(rest, slice(granted, None)), 0
+            rest, attempt = rest.part(rest.ids[granted:]), 0
 
     async def _attempt(self, batch: Batch, attempt: int, reserved: Spend) -> Sequence[Completion] | CallError:
         """One try. The reservation is settled and the trace told in every case."""
@@ -216,15 +224,7 @@ def _requests(batch: Batch) -> list[Batch]:
     """One for each stretch of indices without a gap, as a server counts seeds on; where it takes no `n`, all singly."""
     together = batch.lane.backend.able.n
     starts = [i for i, one in enumerate(batch.ids) if not (together and i and one.index == batch.ids[i - 1].index + 1)]
-    return [_part(batch, slice(*ends)) for ends in pairwise([*starts, len(batch.ids)])]
-
-
-def _part(batch: Batch, group: slice) -> Batch:
-    return replace(batch, ids=batch.ids[group])
-
-
-def _without(batch: Batch, gone: Container[str]) -> Batch:
-    return replace(batch, ids=tuple(one for one in batch.ids if one.key not in gone))
+    return [batch.part(batch.ids[start:end]) for start, end in pairwise([*starts, len(batch.ids)])]
 
 
 def _total(completions: Sequence[Completion]) -> Usage:

@@ -25,17 +25,20 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 
+SMALL = 1024
+"""Bodies below so many bytes are kept as they are: setting up a compressor costs more than it saves."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS completions (
     key BLOB PRIMARY KEY,       -- the call's identity, SHA-256
     model TEXT NOT NULL,        -- the model's fingerprint
-    body BLOB NOT NULL,         -- zlib of JSON: text, finish, usage, logprob
+    body BLOB NOT NULL,         -- JSON (text, finish, usage, logprob), as zlib where that is worth it
     crc INTEGER NOT NULL        -- CRC-32 of body
 ) STRICT, WITHOUT ROWID;
 """
 
-_Write = tuple[list[tuple[str, str, bytes]], "asyncio.Future[None]", asyncio.AbstractEventLoop]
+_Write = tuple[list[tuple[str, str, bytes]], "asyncio.Future[None]"]
 
 
 class Journal:
@@ -72,9 +75,8 @@ class Journal:
         Raises RunError if they cannot be written. Waits for the disk when cancelled, too: until the rows are there,
         others would buy them again.
         """
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
-        self._queue.put(([(key, model, _pack(completion)) for key, model, completion in entries], done, loop))
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.put(([(key, model, _pack(completion)) for key, model, completion in entries], done))
         try:
             await asyncio.shield(done)
         except asyncio.CancelledError:
@@ -93,10 +95,10 @@ class Journal:
         while (first := self._queue.get()) is not None:
             batch = [first, *self._drain()]
             writes = [w for w in batch if w is not None]
-            self._failure = _commit(self._connection, self.path, [row for rows, _, _ in writes for row in rows])
-            for _, done, loop in writes:
-                with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                    loop.call_soon_threadsafe(_resolve, done, self._failure)
+            self._failure = _commit(self._connection, self.path, [row for rows, _ in writes for row in rows])
+            done = [waiting for _, waiting in writes]
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                done[0].get_loop().call_soon_threadsafe(_resolve, done, self._failure)
             if None in batch:
                 return
 
@@ -151,13 +153,14 @@ def _bad(path: Path, error: Exception) -> Diagnostic:
     return errors.BadJournal(path=str(path), problem=str(error))
 
 
-def _resolve(done: asyncio.Future[None], failure: Diagnostic | None) -> None:
-    if done.cancelled():
-        return
-    if failure:
-        done.set_exception(RunError(failure))
-    else:
-        done.set_result(None)
+def _resolve(waiting: Sequence[asyncio.Future[None]], failure: Diagnostic | None) -> None:
+    for done in waiting:
+        if done.cancelled():
+            continue
+        if failure:
+            done.set_exception(RunError(failure))
+        else:
+            done.set_result(None)
 
 
 def _pack(completion: Completion) -> bytes:
@@ -168,11 +171,13 @@ def _pack(completion: Completion) -> bytes:
         "usage": [usage.prompt, usage.completion, usage.cached],
         "logprob": completion.logprob,
     }
-    return zlib.compress(json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogatepass"), 1)
+    body = json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return body if len(body) < SMALL else zlib.compress(body, 1)
 
 
 def _unpack(body: bytes, crc: int) -> Completion | None:
     if zlib.crc32(body) != crc:
         return None
-    content = json.loads(zlib.decompress(body).decode("utf-8", "surrogatepass"))
+    plain = body if body.startswith(b"{") else zlib.decompress(body)
+    content = json.loads(plain.decode("utf-8", "surrogatepass"))
     return Completion(content["text"], Finish(content["finish"]), Usage(*content["usage"]), content["logprob"])

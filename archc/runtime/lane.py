@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,20 +29,21 @@ class Lane:
     random: random.Random
     _gate: asyncio.Semaphore = field(init=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _throttle: AbstractAsyncContextManager[Any] = field(init=False)
+    _throttle: AbstractAsyncContextManager[Any] | None = field(init=False)
 
     def __post_init__(self) -> None:
         self._gate = asyncio.Semaphore(self.model.shared.concurrency)
         rate = self.model.shared.rate
-        self._throttle = Throttler(rate_limit=rate.requests, period=rate.per) if rate else nullcontext()
+        self._throttle = Throttler(rate_limit=rate.requests, period=rate.per) if rate else None
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
         """Waits until one more request may be sent, and holds its place."""
         async with self._gate:
-            # A throttle polls and keeps no order among those who wait, so only one ever waits there.
-            async with self._turn, self._throttle:
-                pass
+            if self._throttle:
+                # It polls and keeps no order among those who wait, so only one ever waits there.
+                async with self._turn, self._throttle:
+                    pass
             yield
 
     async def pause(self, attempt: int, error: CallError) -> bool:
