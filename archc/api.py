@@ -45,7 +45,10 @@ def read(path: str | Path) -> Source:
 
 
 def parse(source: Source | str, overrides: Iterable[str] = ()) -> Spec:
-    """The spec that a text describes, after `path=value` overrides. Raises SpecError with all mistakes of form."""
+    """The spec that a text describes, after `path=value` overrides. Its mistakes are on it and told by `lower`.
+
+    Raises SpecError for a text that is no spec at all.
+    """
     if isinstance(source, str):
         source = Source("<string>", source)
     return read_spec(source, override(read_yaml(source), overrides))

@@ -9,16 +9,19 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from archc import backends, errors, ops
 from archc.diagnostics import Diagnostic, SpecError, did_you_mean
 from archc.ir.check import check
 from archc.ir.graph import Graph, Model, Node
-from archc.ir.op import Op
+from archc.ir.op import Context, Op
+from archc.ir.shape import Shape
 from archc.keys import bindings, check_key
 from archc.spec.located import Leaf, Listing, Located, Table, plain, span_at
 from archc.spec.model import ModelEntry, Parallel, Sequence, SharedOptions, Spec, Stage, Step
 from archc.spec.reading import validated
+from archc.values import CandidateSet, Facet, Facets, Interval
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
@@ -28,32 +31,43 @@ MAX_CONNECTIONS = 20_000
 
 def lower(spec: Spec, environ: Mapping[str, str]) -> Graph:
     """The graph that a spec means. `environ` gives the `${VAR}` of models. Raises SpecError with all mistakes."""
-    lowering = _Lowering(environ, {m.name for m in spec.models})
+    lowering = _Lowering(environ, {m.name for m in spec.models} if spec.models_are_known else None)
     models = [m for entry in spec.models if (m := lowering.model(entry))]
     lowering.models = {m.name: m for m in models}
     outputs = lowering.stage(spec.pipeline, ())
-    if lowering.found:
-        raise SpecError(*lowering.found)
-    graph = Graph(
-        spec.name,
-        spec.source,
-        tuple(lowering.nodes),
-        outputs,
-        tuple(models),
-        spec.budget,
-        spec.budget_span,
-        spec.rules,
-    )
-    found = [*check(graph), *_capabilities(graph), *_prices(graph)]
+    nodes = tuple(lowering.nodes)
+    whole = not any(isinstance(node.op, Unreadable) for node in nodes)
+    rules = spec.rules if whole else "open"
+    graph = Graph(spec.name, spec.source, nodes, outputs, tuple(models), spec.budget, spec.budget_span, rules)
+    found = [*spec.mistakes, *lowering.found, *(check(graph) if outputs else ())]
+    if not found or all(d.severity == "warning" for d in found):
+        found += [*_capabilities(graph), *_prices(graph)]
     if mistakes := [d for d in found if d.severity == "error"]:
         raise SpecError(*mistakes)
     return graph
 
 
+class Unreadable(Op):
+    """Stands for a step that is wrong in itself, so that nothing is said about those after it."""
+
+    reads_candidates: ClassVar[bool] = False
+
+    @property
+    def reads(self) -> Facets:
+        return frozenset(Facet)
+
+    def shape(self, before: Shape) -> Shape:
+        return before.fresh(Interval(1, 2), 0, *Facet)
+
+    async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
+        return before
+
+
 @dataclass
 class _Lowering:
     environ: Mapping[str, str]
-    model_names: set[str]
+    model_names: set[str] | None
+    """The models there are; None where that is not known."""
     models: dict[str, Model] = field(default_factory=dict)
     found: list[Diagnostic] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)
@@ -130,12 +144,10 @@ class _Lowering:
                 return tuple(out for branch in stage.branches for out in self.stage(branch, inputs))
 
     def step(self, step: Step, inputs: tuple[str, ...]) -> tuple[str, ...]:
-        op = self.op(step)
+        op = self.op(step) or Unreadable()
         self.connections += len(inputs)
         if self.connections > MAX_CONNECTIONS:
             raise SpecError(errors.TooLarge(span=step.span, what="connections between steps", limit=MAX_CONNECTIONS))
-        if op is None:
-            return inputs
         self.names[op.name] += 1
         count = self.names[op.name]
         arg_spans = {e.key: e.value.span for e in step.args}
@@ -151,14 +163,17 @@ class _Lowering:
         return self.sites[kind] - 1
 
     def op(self, step: Step) -> Op | None:
+        if not step.op:
+            return None  # said when it was read
         if step.op not in ops.names():
             hint = did_you_mean(step.op, ops.names())
             self.found.append(errors.UnknownOp(span=step.op_span, op=step.op, hint=hint))
             return None
         args = step.args if step.args.entries else replace(step.args, span=step.op_span)
         op = validated(ops.op_class(step.op), args, step.op, self.found, strict=True)
-        for key, name in op.models.items() if op else ():
-            if name not in self.model_names:
+        given = plain(args).get("model")
+        for key, name in op.models.items() if op else [("model", given)] if isinstance(given, str) else ():
+            if name and self.model_names is not None and name not in self.model_names:
                 hint = did_you_mean(name, self.model_names) or _DECLARE.format(name=name)
                 self.found.append(errors.UnknownModel(span=span_at(step.args, [key]), model=name, hint=hint))
         return op

@@ -6,6 +6,7 @@ python -m benchmarks.dataflow
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +15,7 @@ import archc
 from archc.api import session
 from benchmarks.server import server
 
-DELAY_S = 0.4
+DELAY_S = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
 SPECS = Path(__file__).parent.parent / "specs"
 NAMES = ("self-consistency", "best-of-n", "rank-fuse-verify", "mixture-of-agents", "critique-rank-fuse")
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
+from archc.diagnostics import Diagnostic
 from archc.source import Source, Span
 from archc.spec.located import Table
 
@@ -78,7 +79,7 @@ class ModelEntry:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One op as written: its name and its arguments."""
+    """One op as written: its name, empty where it could not be read, and its arguments."""
 
     op: str
     op_span: Span
@@ -116,3 +117,7 @@ class Spec:
     budget: Budget
     budget_span: Span | None
     rules: Rules
+    mistakes: tuple[Diagnostic, ...] = ()
+    """What is wrong with the form; `lower` tells it together with what is wrong with the meaning."""
+    models_are_known: bool = True
+    """False where `models` could not be read, so that no step is blamed for a model that is not there."""

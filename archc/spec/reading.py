@@ -1,4 +1,4 @@
-"""Reading: from located values to a Spec, or to all that is wrong with them."""
+"""Reading: from located values to a Spec, with all that is wrong with their form."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from archc import errors
 from archc.diagnostics import Diagnostic, SpecError, did_you_mean
 from archc.source import Source, Span
 from archc.spec.located import Leaf, Listing, Located, Table, kind_of, plain, span_at
-from archc.spec.model import Budget, ModelEntry, Parallel, Rules, Sequence, Spec, Stage, Step
+from archc.spec.model import Budget, ModelEntry, Parallel, Rules, Sequence, Spec, Step
 
 KEYS = ("name", "models", "budget", "rules", "pipeline")
 
@@ -23,7 +23,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def read_spec(source: Source, root: Located) -> Spec:
-    """The spec that `root` describes. Raises SpecError with everything that is wrong with its form."""
+    """The spec that `root` describes, with everything that is wrong with its form. Raises SpecError if it is none."""
     found: list[Diagnostic] = []
     if not isinstance(root, Table):
         raise SpecError(errors.WrongKind(span=root.span, what="a spec", expected="a mapping", got=kind_of(root)))
@@ -48,11 +48,17 @@ def read_spec(source: Source, root: Located) -> Spec:
     if rules not in get_args(Rules):
         span = span_at(root, ["rules"])
         found.append(errors.BadValue(span=span, key="rules", problem="use `open` or `archon`"))
-    if found:
-        raise SpecError(*found)
-    assert budget is not None
-    budget_span = budget_entry.key_span if budget_entry else None
-    return Spec(source, name, models, pipeline, budget, budget_span, "archon" if rules == "archon" else "open")
+    return Spec(
+        source,
+        name,
+        models or (),
+        pipeline,
+        budget or Budget(),
+        budget_entry.key_span if budget_entry else None,
+        "archon" if rules == "archon" else "open",
+        tuple(found),
+        models is not None,
+    )
 
 
 _EXAMPLE = "pipeline: [{generate: {model: small, n: 4}}]"
@@ -154,60 +160,55 @@ def _hint(error: ErrorDetails) -> str:
     return ""
 
 
-def _models(root: Table, found: list[Diagnostic]) -> tuple[ModelEntry, ...]:
+def _models(root: Table, found: list[Diagnostic]) -> tuple[ModelEntry, ...] | None:
+    """The entries of `models`; None where they cannot be known."""
     entry = root.get("models")
     if entry is None:
-        return ()
+        return None if _misspelt("models", [e.key for e in root]) else ()
     if not isinstance(entry.value, Table):
         found.append(_wrong(entry.value, "`models`", "a mapping from names to models"))
-        return ()
+        return None
     models = []
     for model in entry.value:
-        if isinstance(model.value, Table):
-            models.append(ModelEntry(model.key, model.key_span, model.value))
-        else:
-            found.append(_wrong(model.value, f"the model `{model.key}`", "a mapping such as {backend: openai, …}"))
+        options = model.value
+        if not isinstance(options, Table):
+            found.append(_wrong(options, f"the model `{model.key}`", "a mapping such as {backend: openai, …}"))
+            options = Table((), model.key_span)
+        models.append(ModelEntry(model.key, model.key_span, options))
     return tuple(models)
 
 
 def _sequence(value: Listing, found: list[Diagnostic]) -> Sequence:
     if not value.items:
         found.append(errors.EmptyPipeline(span=value.span))
-    stages = (_stage(item, found) for item in value.items)
-    return Sequence(tuple(s for s in stages if s is not None), value.span)
+    stages = (_parallel(item, found) if isinstance(item, Listing) else _step(item, found) for item in value.items)
+    return Sequence(tuple(stages), value.span)
 
 
-def _stage(value: Located, found: list[Diagnostic]) -> Stage | None:
-    if isinstance(value, Listing):
-        return _parallel(value, found)
-    return _step(value, found)
-
-
-def _parallel(value: Listing, found: list[Diagnostic]) -> Stage | None:
+def _parallel(value: Listing, found: list[Diagnostic]) -> Parallel:
     if not value.items:
         found.append(errors.EmptyPipeline(span=value.span))
-        return None
-    branches = [_sequence(item, found) if isinstance(item, Listing) else _step(item, found) for item in value.items]
-    return Parallel(tuple(b for b in branches if b is not None), value.span)
+    branches = (_sequence(item, found) if isinstance(item, Listing) else _step(item, found) for item in value.items)
+    return Parallel(tuple(branches), value.span)
 
 
-def _step(value: Located, found: list[Diagnostic]) -> Step | None:
+def _step(value: Located, found: list[Diagnostic]) -> Step:
     match value:
-        case Leaf(value=str(op)):
+        case Leaf(value=str(op)) if op:
             return Step(op, value.span, Table((), value.span), value.span)
-        case Table(entries=(entry,)):
+        case Table(entries=(entry,)) if entry.key:
             args = entry.value
             if isinstance(args, Leaf) and args.value is None:
                 args = Table((), entry.key_span)
             if isinstance(args, Table):
                 return Step(entry.key, entry.key_span, args, value.span)
             found.append(_wrong(args, f"the arguments of `{entry.key}`", "a mapping such as {model: small}"))
-        case Table(entries=entries) if entries:
+        case Table(entries=entries) if len(entries) > 1:
             keys = [e.key for e in entries]
             found.append(errors.SeveralOps(span=entries[1].key_span, first=keys[0], second=keys[1]))
         case _:
             found.append(_wrong(value, "a step", "an op with its arguments, such as `rank: {model: big}`"))
-    return None
+    return Step("", value.span, Table((), value.span), value.span)
 
 
 def _string(root: Table, key: str, default: str, found: list[Diagnostic]) -> str:

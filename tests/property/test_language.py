@@ -205,7 +205,7 @@ def test_hostile_texts_are_refused(name: str) -> None:
 
 def test_a_byte_order_mark_does_not_move_the_caret() -> None:
     with pytest.raises(SpecError) as caught:
-        api.parse("\ufeffnmae: x\npipeline: [vote]")
+        api.lower(api.parse("\ufeffnmae: x\npipeline: [vote]"), {})
 
     assert caught.value.diagnostics[0].span is not None
     assert caught.value.diagnostics[0].span.text == "nmae"
