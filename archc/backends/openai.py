@@ -306,7 +306,8 @@ def _network_failure(error: Exception, base_url: str, key: str) -> CallError:
     if isinstance(error, TimeoutError):
         return CallError(FailureKind.TIMEOUT, f"no answer from {base_url} in time", billed=True)
     if isinstance(error, aiohttp.ClientConnectorError):
-        return CallError(FailureKind.CONNECTION, said)
+        why = error.os_error.strerror or str(error.os_error)
+        return CallError(FailureKind.CONNECTION, clean(f"no connection to {base_url}: {why}", key))
     if isinstance(error, aiohttp.ClientResponseError):
         return CallError(FailureKind.BAD_RESPONSE, f"{base_url} does not speak HTTP as it should", billed=True)
     return CallError(FailureKind.CONNECTION, said if str(error) else f"{base_url} broke off", billed=True)

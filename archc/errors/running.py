@@ -13,24 +13,27 @@ from archc.diagnostics import Diagnostic
 class NoAnswer(Diagnostic):
     """Every call that could have given an answer failed."""
 
-    title = "no answer: every call of `{node}` failed"
+    title = "every call of `{node}` failed, so there is no answer: {reason}"
     label = "this step"
-    help = "the first failure was: {reason}"
+    help = "{hint}"
     node: str
     reason: str
+    """The first failure."""
+    hint: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class TooFewValid(Diagnostic):
     """Fewer results than the step asked for as `min_valid`."""
 
-    title = "`{node}` gave {got} of the {wanted} answers it must give"
+    title = "`{node}` gave {got} of the {wanted} answers it must give: {reason}"
     label = "`min_valid` is {wanted} here"
-    help = "the first failure was: {reason}"
+    help = "{hint}"
     node: str
     got: int
     wanted: int
     reason: str
+    hint: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archc import errors
-from archc.calls import Completion, Conversation, Failed, Sampling
+from archc.calls import Completion, Conversation, Failed, FailureKind, Sampling
 from archc.diagnostics import Diagnostic
 from archc.ir.graph import Graph, Node
 from archc.runtime.governor import Governor, Query
@@ -104,7 +104,23 @@ def _lacking(node: Node, after: CandidateSet) -> Diagnostic | None:
     least = node.op.min_candidates
     if len(after) >= least:
         return None
-    reason = f"{after.failed[0].kind}: {after.failed[0].reason}" if after.failed else "nothing came back"
+    reason, hint = "nothing came back", ""
+    if after.failed:
+        first = after.failed[0]
+        reason, hint = f"{first.kind}: {first.reason}", _REMEDIES.get(first.kind, "")
     if len(after) == 0:
-        return errors.NoAnswer(span=node.span, node=node.id, reason=reason)
-    return errors.TooFewValid(span=node.span, node=node.id, got=len(after), wanted=least, reason=reason)
+        return errors.NoAnswer(span=node.span, node=node.id, reason=reason, hint=hint)
+    return errors.TooFewValid(span=node.span, node=node.id, got=len(after), wanted=least, reason=reason, hint=hint)
+
+
+_REMEDIES = {
+    FailureKind.AUTH: "`archc keys list` shows which key goes where; `archc keys bind HOST VARIABLE` adds one",
+    FailureKind.BUDGET: "raise the budget, or ask for less",
+    FailureKind.CONNECTION: "is the server running, and is `base_url` right?",
+    FailureKind.CONTEXT_LENGTH: "use a model with a longer context, a shorter question, or a smaller `max_tokens`",
+    FailureKind.NOT_FOUND: "compare `model` and `base_url` with what the server offers",
+    FailureKind.OVERLOAD: "lower the model's `concurrency`, or raise its `retries`",
+    FailureKind.RATE_LIMIT: "set the model's `rate`, lower its `concurrency`, or raise its `retries`",
+    FailureKind.TIMEOUT: "raise the model's `timeout`, or lower its `concurrency`",
+}
+"""What to do about the failures that somebody can do something about."""
