@@ -49,29 +49,6 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOME = {
-    "archc.api": (
-        "Plan",
-        "compile",
-        "default_journal",
-        "explain",
-        "lower",
-        "optimise",
-        "parse",
-        "plan",
-        "read",
-        "run",
-        "run_sync",
-        "session",
-    ),
-    "archc.diagnostics": ("Diagnostic", "RunError", "SpecError"),
-    "archc.ir.graph": ("Graph",),
-    "archc.ir.op": ("Op",),
-    "archc.runtime.run": ("Run",),
-    "archc.source": ("Source",),
-    "archc.spec.model": ("Spec",),
-}
-
 __all__ = [
     "Diagnostic",
     "Graph",
@@ -96,9 +73,13 @@ __all__ = [
 ]
 
 
+_HOMES = ("archc.api", "archc.diagnostics", "archc.ir.op")
+
+
 def __getattr__(name: str) -> Any:
     """Imports a public name on first use: `archc --help` must not pay for what it does not need."""
-    for module, names in _HOME.items():
-        if name in names:
-            return getattr(import_module(module), name)
+    if name in __all__:
+        for home in map(import_module, _HOMES):
+            if hasattr(home, name):
+                return getattr(home, name)
     raise AttributeError(f"module 'archc' has no attribute {name!r}")

@@ -170,7 +170,7 @@ def test_what_cannot_pass_is_not_tried_again(kind: FailureKind) -> None:
     result = answer(plan_of("- generate: {model: m}"), backend)
     assert len(backend.sent) == 1
     assert result.error is not None
-    assert f"{kind}: never" in result.error.advice
+    assert f"{kind}: never" in result.error.headline
 
 
 def test_a_failed_attempt_that_may_be_billed_stays_charged_and_a_free_one_does_not() -> None:

@@ -49,7 +49,7 @@ def test_when_every_call_fails_the_diagnostic_shows_the_step_and_the_reason() ->
     assert isinstance(result.error, errors.NoAnswer)
     assert result.error.span is not None
     assert result.error.span.line == 6
-    assert "the key is wrong" in result.error.advice
+    assert "the key is wrong" in result.error.headline
     assert len(backend.sent) == 1
 
 
