@@ -12,7 +12,7 @@ from archc.ir.op import Context, Op
 from archc.ir.shape import Shape
 from archc.ops import _answers
 from archc.ops._patterns import check_pattern
-from archc.values import Answer, CandidateSet, Facet
+from archc.values import Answer, Candidate, CandidateSet, Facet
 
 
 class Extract(Op):
@@ -21,8 +21,8 @@ class Extract(Op):
     `number`: the number after `answer is`, `answer:`, `####` or `\boxed`, else the last one. `letter`: a capital after
     the same marks, else one in brackets or bold, else one that stands alone. `boxed`: what `\boxed` or `\fbox` holds.
     `code`: a fenced block. `regex`: group 1 of `pattern`, or all it matches. `json`: an object or list. A text in which
-    nothing is found has no answer. Of a long text (but for `code`) 20,000 characters are read: the end, or the start
-    for `which: first`.
+    nothing is found has no answer. Of a text that was cut off at `max_tokens` the last word is left out. Of a long text
+    (but for `code`) 20,000 characters are read: the end, or the start for `which: first`.
 
     Source: self-consistency (arXiv 2203.11171); the rules follow the usual graders of GSM8K and MATH.
 
@@ -63,7 +63,7 @@ class Extract(Op):
         return before.adding(Facet.ANSWER)
 
     async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
-        answers = [self.answer(c.text) for c in before.candidates]
+        answers = [self.answer(_whole(c)) for c in before.candidates]
         ctx.note("extracted", found=sum(a is not None for a in answers), of=len(answers))
         return before.with_candidates(replace(c, answer=a) for c, a in zip(before.candidates, answers, strict=True))
 
@@ -92,3 +92,9 @@ class Extract(Op):
                 return _answers.number_key(_answers.plain(found))
             case _:
                 return _answers.KEYS[self.kind](found)
+
+
+def _whole(candidate: Candidate) -> str:
+    """The text without the word at its end if that was cut off at `max_tokens`: half a number is another number."""
+    text = candidate.text
+    return text[: len(text) - len(re.split(r"\s", text)[-1])] if candidate.truncated else text

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from archc.ops.extract import Extract
+from archc.values import CandidateSet
 from tests.scripted import ScriptedContext, candidates, never, run
 
 
@@ -272,3 +274,11 @@ def test_run_keeps_all_and_asks_nobody() -> None:
     assert [c.text for c in after.candidates] == ["#### 1", "none", "#### 2"]
     assert [c.answer and c.answer.key for c in after.candidates] == ["1", None, "2"]
     assert ctx.notes == [("extracted", {"found": 2, "of": 3})]
+
+
+def test_half_a_number_is_no_answer() -> None:
+    cut = replace(candidates("It is 7 or so. The answer is 72").candidates[0], truncated=True)
+    ended = replace(cut, truncated=False)
+    after = run(Extract(kind="number"), ScriptedContext("q", never), CandidateSet((cut, ended)))
+
+    assert [c.answer and c.answer.text for c in after.candidates] == ["7", "72"]
