@@ -17,7 +17,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, dataclass_transform
 
 from archc.source import Source, Span
 
@@ -33,9 +33,10 @@ class Label:
     text: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Diagnostic:
-    """One mistake. Subclasses give the wording, `archc/errors/` holds them all."""
+    """One mistake. Subclasses give the wording, `archc/errors/` holds them all; each is a frozen dataclass."""
 
     severity: ClassVar[Severity] = "error"
     title: ClassVar[str]
@@ -44,6 +45,18 @@ class Diagnostic:
 
     span: Span | None = None
     also: tuple[Label, ...] = ()
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True, kw_only=True, eq=False, repr=False)(cls)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), *vars(self).values()))
+
+    def __repr__(self) -> str:
+        return render(self, "concise")
 
     @property
     def name(self) -> str:

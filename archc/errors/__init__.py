@@ -1,4 +1,4 @@
-"""The catalogue: every diagnostic of archc, one frozen dataclass each, in three files by where it is found.
+"""The catalogue: every diagnostic of archc, one class each, in three files by where it is found.
 
 Wording: lower case, one sentence, no full stop; the headline stands alone; the help is something to paste.
 """

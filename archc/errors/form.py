@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from archc.diagnostics import Diagnostic, Label
 from archc.source import Span
 
 # ---- reading a file
 
 
-@dataclass(frozen=True, kw_only=True)
 class NoSuchFile(Diagnostic):
     """A spec or input file could not be read."""
 
@@ -20,7 +17,6 @@ class NoSuchFile(Diagnostic):
     problem: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class TooLarge(Diagnostic):
     """An input beyond the limits that keep loading cheap."""
 
@@ -31,7 +27,6 @@ class TooLarge(Diagnostic):
     limit: int
 
 
-@dataclass(frozen=True, kw_only=True)
 class NotYaml(Diagnostic):
     """The text is not YAML."""
 
@@ -42,7 +37,6 @@ class NotYaml(Diagnostic):
     hint: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class NoAliases(Diagnostic):
     """YAML anchors and aliases are refused."""
 
@@ -51,7 +45,6 @@ class NoAliases(Diagnostic):
     help = "write the value out"
 
 
-@dataclass(frozen=True, kw_only=True)
 class NoTags(Diagnostic):
     """YAML tags are refused."""
 
@@ -61,7 +54,6 @@ class NoTags(Diagnostic):
     tag: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class DuplicateKey(Diagnostic):
     """A key written twice."""
 
@@ -76,7 +68,6 @@ class DuplicateKey(Diagnostic):
         return cls(span=span, key=key, also=(Label(first, "first here"),))
 
 
-@dataclass(frozen=True, kw_only=True)
 class EmptySpec(Diagnostic):
     """A file without content."""
 
@@ -88,7 +79,6 @@ class EmptySpec(Diagnostic):
 # ---- the form of a spec
 
 
-@dataclass(frozen=True, kw_only=True)
 class WrongKind(Diagnostic):
     """A mapping where a list should be, and the like."""
 
@@ -99,7 +89,6 @@ class WrongKind(Diagnostic):
     got: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class UnknownKey(Diagnostic):
     """A key that does not exist."""
 
@@ -111,7 +100,6 @@ class UnknownKey(Diagnostic):
     hint: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class MissingKey(Diagnostic):
     """A key that must be there."""
 
@@ -123,7 +111,6 @@ class MissingKey(Diagnostic):
     example: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class BadValue(Diagnostic):
     """A value of the wrong type or outside its range."""
 
@@ -135,7 +122,6 @@ class BadValue(Diagnostic):
     hint: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class EmptyPipeline(Diagnostic):
     """A pipeline or layer without steps."""
 
@@ -144,7 +130,6 @@ class EmptyPipeline(Diagnostic):
     help = "start with `- generate: {{model: small, n: 4}}`"
 
 
-@dataclass(frozen=True, kw_only=True)
 class SeveralOps(Diagnostic):
     """One list item with two ops."""
 
@@ -155,7 +140,6 @@ class SeveralOps(Diagnostic):
     second: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class BadOverride(Diagnostic):
     """A `--set` that cannot be applied."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from archc.diagnostics import Diagnostic, Severity
@@ -10,7 +9,6 @@ from archc.diagnostics import Diagnostic, Severity
 # ---- the meaning of a spec
 
 
-@dataclass(frozen=True, kw_only=True)
 class UnknownOp(Diagnostic):
     """An op that does not exist."""
 
@@ -21,7 +19,6 @@ class UnknownOp(Diagnostic):
     hint: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class UnknownPass(Diagnostic):
     """A `--skip` of a pass that does not exist."""
 
@@ -31,7 +28,6 @@ class UnknownPass(Diagnostic):
     hint: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class UnknownDiagnostic(Diagnostic):
     """An `archc explain` of what is neither a file nor the name of a diagnostic."""
 
@@ -41,7 +37,6 @@ class UnknownDiagnostic(Diagnostic):
     hint: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class UnknownModel(Diagnostic):
     """A model that `models` does not declare."""
 
@@ -52,7 +47,6 @@ class UnknownModel(Diagnostic):
     hint: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class UnusedModel(Diagnostic):
     """A model that no step asks."""
 
@@ -63,7 +57,6 @@ class UnusedModel(Diagnostic):
     model: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class UnknownBackend(Diagnostic):
     """A backend that does not exist."""
 
@@ -74,7 +67,6 @@ class UnknownBackend(Diagnostic):
     hint: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class UnsetVariable(Diagnostic):
     """`${VAR}` of a variable that is not set and has no default."""
 
@@ -84,7 +76,6 @@ class UnsetVariable(Diagnostic):
     variable: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class UnknownPrice(Diagnostic):
     """A budget in USD over a model without a price."""
 
@@ -94,7 +85,6 @@ class UnknownPrice(Diagnostic):
     model: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class MissingCapability(Diagnostic):
     """An op needs what its model's backend cannot do."""
 
@@ -110,7 +100,6 @@ class MissingCapability(Diagnostic):
 # ---- the graph
 
 
-@dataclass(frozen=True, kw_only=True)
 class NothingToRead(Diagnostic):
     """An op that reads candidates where there are none."""
 
@@ -120,7 +109,6 @@ class NothingToRead(Diagnostic):
     op: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class MissingFacet(Diagnostic):
     """An op needs a facet that its candidates do not have."""
 
@@ -133,7 +121,6 @@ class MissingFacet(Diagnostic):
     hint: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class UnreadCritique(Diagnostic):
     """A critique that nothing reads is dead code."""
 
@@ -143,7 +130,6 @@ class UnreadCritique(Diagnostic):
     help = "put `fuse`, `rank` or `refine` after it, or remove the critique"
 
 
-@dataclass(frozen=True, kw_only=True)
 class DeadOp(Diagnostic):
     """An op whose only effect is a facet that nothing reads."""
 
@@ -154,7 +140,6 @@ class DeadOp(Diagnostic):
     op: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class RankOfOne(Diagnostic):
     """Ordering a single candidate changes nothing."""
 
@@ -165,7 +150,6 @@ class RankOfOne(Diagnostic):
     op: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class DiscardedCandidates(Diagnostic):
     """New candidates replace paid ones that nothing has read."""
 
@@ -176,7 +160,6 @@ class DiscardedCandidates(Diagnostic):
     op: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class NoCandidates(Diagnostic):
     """The pipeline ends without an answer."""
 
@@ -185,7 +168,6 @@ class NoCandidates(Diagnostic):
     help = "end with an op that gives answers, such as `generate` or `fuse`"
 
 
-@dataclass(frozen=True, kw_only=True)
 class ArchonRule(Diagnostic):
     """One of the six composition rules of the Archon paper is broken (with `rules: archon`)."""
 
@@ -196,7 +178,6 @@ class ArchonRule(Diagnostic):
     op: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class BudgetTooSmall(Diagnostic):
     """A budget below what the plan needs at least."""
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from archc.diagnostics import Diagnostic
 
 # ---- a run
 
 
-@dataclass(frozen=True, kw_only=True)
 class NoAnswer(Diagnostic):
     """Every call that could have given an answer failed."""
 
@@ -22,7 +19,6 @@ class NoAnswer(Diagnostic):
     hint: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class TooFewValid(Diagnostic):
     """Fewer results than the step asked for as `min_valid`."""
 
@@ -36,7 +32,6 @@ class TooFewValid(Diagnostic):
     hint: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class BudgetExhausted(Diagnostic):
     """The budget ended the run and the spec asks for an error then."""
 
@@ -46,7 +41,6 @@ class BudgetExhausted(Diagnostic):
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class BadJournal(Diagnostic):
     """The journal cannot be used."""
 
@@ -56,7 +50,6 @@ class BadJournal(Diagnostic):
     problem: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class BadInput(Diagnostic):
     """A line of an input file that is not a question."""
 
@@ -67,7 +60,6 @@ class BadInput(Diagnostic):
     problem: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class ForeignOutput(Diagnostic):
     """An output file that another spec, seed or version has begun."""
 
@@ -79,7 +71,6 @@ class ForeignOutput(Diagnostic):
 # ---- the world outside
 
 
-@dataclass(frozen=True, kw_only=True)
 class NotWritable(Diagnostic):
     """A file that answers or events should go to cannot be written."""
 
@@ -89,7 +80,6 @@ class NotWritable(Diagnostic):
     problem: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class UnusableKey(Diagnostic):
     """The API key that a server needs is not there."""
 
@@ -102,7 +92,6 @@ class UnusableKey(Diagnostic):
     problem: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class UnboundKey(Diagnostic):
     """A spec names an API key for a host that the user has not bound it to."""
 
@@ -115,7 +104,6 @@ class UnboundKey(Diagnostic):
     variable: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class UnfitBinding(Diagnostic):
     """A key can't be bound as asked."""
 
@@ -128,7 +116,6 @@ class UnfitBinding(Diagnostic):
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class BrokenConfig(Diagnostic):
     """The user's configuration can't be read or edited."""
 
@@ -140,7 +127,6 @@ class BrokenConfig(Diagnostic):
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class MissingModel(Diagnostic):
     """The file of a local model is not there."""
 
@@ -150,7 +136,6 @@ class MissingModel(Diagnostic):
     path: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class UnloadableModel(Diagnostic):
     """The file of a local model is there, but llama.cpp refuses it."""
 
@@ -161,7 +146,6 @@ class UnloadableModel(Diagnostic):
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class UnfetchedWeights(Diagnostic):
     """The embedded model is not in the cache and can't be brought there."""
 
