@@ -19,7 +19,6 @@ def added(graph: Graph, node: Node) -> Facets:
 
 def is_read(graph: Graph, node: Node, facet: Facet) -> bool:
     """Whether anything after `node` reads that facet while it is still there."""
-    shapes = graph.shapes()
     waiting, seen = [node.id], {node.id}
     while waiting:
         here = waiting.pop()
@@ -28,11 +27,16 @@ def is_read(graph: Graph, node: Node, facet: Facet) -> bool:
         for reader in graph.consumers[here]:
             if facet in reader.op.reads:
                 return True
-            lives = facet in shapes[reader.id][1].facets and facet not in added(graph, reader)
-            if lives and reader.id not in seen:
+            if _hands_on(graph, reader, facet) and reader.id not in seen:
                 seen.add(reader.id)
                 waiting.append(reader.id)
     return False
+
+
+def _hands_on(graph: Graph, node: Node, facet: Facet) -> bool:
+    """Whether a candidate that arrives with the facet, as perhaps only some do, leaves with the same one."""
+    before, _ = graph.shapes()[node.id]
+    return facet in node.op.shape(replace(before, facets=facets(facet))).facets and facet not in added(graph, node)
 
 
 def candidates_are_read(graph: Graph, node: Node) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import random
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -17,6 +18,7 @@ from archc import api
 from archc.backends._world import Judge, Scene
 from archc.backends.simulated import cut
 from archc.calls import CallError, FailureKind, Request
+from archc.passes import ORDER
 from archc.planning.plan import Plan
 from archc.runtime.run import Run
 from archc.runtime.session import connect
@@ -208,3 +210,15 @@ def test_a_question_is_answered_the_same_in_any_company(seed: int) -> None:
             return mine
 
     assert in_virtual_time(company()).candidates == alone.candidates
+
+
+@several(60)
+@given(specs())
+def test_passes_keep_the_answers_and_never_add_a_call(text: str) -> None:
+    """A critique that reaches the end unread is no part of the answer."""
+    unoptimised = api.compile(Source("random.yaml", text), skip=[p.__name__ for p in ORDER])
+    plain, optimised = run(with_concurrency(unoptimised, 4096), either), run(compiled(text), either)
+
+    kept, wanted = ([replace(c, critique=None) for c in r.candidates] for r in (optimised, plain))
+    assert kept == wanted
+    assert optimised.spent.calls <= plain.spent.calls
