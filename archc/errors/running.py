@@ -36,7 +36,7 @@ class BudgetExhausted(Diagnostic):
     """The budget ended the run and the spec asks for an error then."""
 
     title = "the budget ended the run: {reason}"
-    label = "this budget"
+    label = "this step asked for more"
     help = "raise it, or set `on_exhausted: stop` to get the best answer so far"
     reason: str
 
