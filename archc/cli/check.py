@@ -15,7 +15,7 @@ app = typer.Typer()
 
 
 @app.command()
-def check(spec: SpecPath, sets: Sets = [], as_json: AsJson = False) -> None:  # noqa: B006
+def check(spec: SpecPath, sets: Sets = [], as_json: AsJson = False) -> None:
     """Check a spec: everything that is wrong with it, without a call."""
     plan = api.compile(spec, overrides=sets)
     if as_json:

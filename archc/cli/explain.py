@@ -21,9 +21,9 @@ app = typer.Typer()
 @app.command()
 def explain(
     spec: str = typer.Argument(help="A spec, or the name of a diagnostic such as `unread-critique`.", metavar="SPEC"),
-    sets: Sets = [],  # noqa: B006
+    sets: Sets = [],
     question_tokens: QuestionTokens = QUESTION_TOKENS,
-    skip: Skip = [],  # noqa: B006
+    skip: Skip = [],
     as_json: AsJson = False,
 ) -> None:
     """Explain a spec: its graph, what the optimiser does, and what it will cost; or a diagnostic by name."""

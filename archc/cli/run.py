@@ -39,15 +39,15 @@ def run(
     input: Annotated[Path | None, typer.Option(help='JSONL: {"id": …, "question": …} a line.')] = None,
     output: Annotated[Path | None, typer.Option(help="Where the answers to --input go, as JSONL.")] = None,
     parallel: Annotated[int, typer.Option(min=1, help="Questions of --input at work at once.")] = 64,
-    sets: Sets = [],  # noqa: B006
+    sets: Sets = [],
     seed: Annotated[int, typer.Option(min=0, help="Another seed draws other samples.")] = 0,
     budget: Annotated[
         list[str], typer.Option("--budget", metavar="WHAT=N", help="A limit for all questions together: `calls=1000`.")
-    ] = [],  # noqa: B006
+    ] = [],
     journal: Annotated[Path | None, typer.Option(help="Where paid calls are kept.")] = None,
     no_journal: Annotated[bool, typer.Option("--no-journal", help="Keep nothing and reuse nothing.")] = False,
     trace: Annotated[Path | None, typer.Option(help="Append every event to this file as JSONL.")] = None,
-    skip: Skip = [],  # noqa: B006
+    skip: Skip = [],
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the answer.")] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -3,6 +3,6 @@
 Wording: lower case, one sentence, no full stop; the headline stands alone; the help is something to paste.
 """
 
-from archc.errors.form import *  # noqa: F403
-from archc.errors.meaning import *  # noqa: F403
-from archc.errors.running import *  # noqa: F403
+from archc.errors.form import *
+from archc.errors.meaning import *
+from archc.errors.running import *
