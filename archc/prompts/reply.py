@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from functools import cache
 from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -35,10 +36,16 @@ R = TypeVar("R", bound=Reply)
 
 def schema_of(kind: type[Reply], **changes: Any) -> str:
     """The JSON Schema of a reply as text; `changes` update single properties."""
-    schema = kind.model_json_schema()
-    for name, change in changes.items():
-        schema["properties"][name] |= change
-    return json.dumps(schema, sort_keys=True)
+    schema = _base_schema(kind)
+    properties = schema["properties"]
+    changed = {name: {**properties[name], **change} for name, change in changes.items()}
+    return json.dumps({**schema, "properties": {**properties, **changed}}, sort_keys=True)
+
+
+@cache
+def _base_schema(kind: type[Reply]) -> dict[str, Any]:
+    """Making it takes longer than all else about a call."""
+    return kind.model_json_schema()
 
 
 def read_reply(kind: type[R], text: str) -> R | None:
