@@ -51,11 +51,40 @@ class Table:
         return iter(self.entries)
 
 
-Located = Leaf | Listing | Table
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The numbers from `lo` to `hi`, both included, in steps of `step`; all real numbers between where it is None."""
+
+    lo: int | float
+    hi: int | float
+    step: int | float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A hole to be closed with one of `options`, or with a number of `range` (then there are no options).
+
+    In a pipeline an option that is a Listing is a sequence of steps, and an empty one is nothing.
+    """
+
+    options: tuple[Located, ...]
+    span: Span
+    range: Range | None = None
+
+
+Located = Leaf | Listing | Table | Choice
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A comment with its `#`, to the end of its line."""
+
+    text: str
+    span: Span
 
 
 def plain(value: Located) -> Any:
-    """The value without places: scalars, lists and dicts."""
+    """The value without places: scalars, lists and dicts. An open choice is its first option, or the least number."""
     match value:
         case Leaf():
             return value.value
@@ -63,6 +92,8 @@ def plain(value: Located) -> Any:
             return [plain(item) for item in value.items]
         case Table():
             return {e.key: plain(e.value) for e in value.entries}
+        case Choice():
+            return value.range.lo if value.range else plain(value.options[0])
 
 
 def span_at(value: Located, path: Sequence[str | int], of_key: bool = False) -> Span:
@@ -82,6 +113,8 @@ def span_at(value: Located, path: Sequence[str | int], of_key: bool = False) -> 
 def kind_of(value: Located) -> str:
     """What a person would call it."""
     match value:
+        case Choice():
+            return "a choice"
         case Table():
             return "a mapping"
         case Listing():
