@@ -12,7 +12,7 @@ from dataclasses import replace
 from archc import errors
 from archc.diagnostics import SpecError
 from archc.source import Source, Span
-from archc.spec.located import Entry, Leaf, Listing, Located, Table
+from archc.spec.located import Choice, Entry, Leaf, Listing, Located, Table
 from archc.spec.reading import KEYS
 from archc.spec.yaml import MAX_DEPTH, read_yaml
 
@@ -66,11 +66,13 @@ def _set(at: Located, steps: list[str], new: Located, where: Span) -> Located | 
 
 def _set_steps(root: Located, steps: list[str], new: Located, where: Span) -> Located | None:
     """`root` with the value set in every step of the op named first; None if there is none."""
-    if isinstance(root, Listing):
-        items = [_set_steps(item, steps, new, where) for item in root.items]
+    if isinstance(root, Listing | Choice):
+        old = root.items if isinstance(root, Listing) else root.options
+        items = [_set_steps(item, steps, new, where) for item in old]
         if all(item is None for item in items):
             return None
-        return replace(root, items=tuple(new or old for new, old in zip(items, root.items, strict=True)))
+        changed = tuple(new or item for new, item in zip(items, old, strict=True))
+        return replace(root, items=changed) if isinstance(root, Listing) else replace(root, options=changed)
     if isinstance(root, Leaf):
         if root.value != steps[0]:
             return None
