@@ -22,6 +22,7 @@ from archc.runtime.run import Run
 from archc.runtime.session import Session, World, connect
 from archc.runtime.trace import Listener
 from archc.source import Source
+from archc.spec.located import Table
 from archc.spec.model import Budget, Spec
 from archc.spec.overrides import override
 from archc.spec.reading import read_spec
@@ -44,19 +45,24 @@ def read(path: str | Path) -> Source:
     return Source(str(path), text)
 
 
-def parse(source: Source | str, overrides: Iterable[str] = ()) -> Spec:
+def parse(source: Source | str, overrides: Iterable[str] = (), given: Table | None = None) -> Spec:
     """The spec that a text describes, after `path=value` overrides. Its mistakes are on it and told by `lower`.
 
-    Raises SpecError for a text that is no spec at all.
+    `given` are values for its params. Raises SpecError for a text that is no spec at all.
     """
     if isinstance(source, str):
         source = Source("<string>", source)
-    return read_spec(source, override(read_yaml(source), overrides))
+    return read_spec(source, override(read_yaml(source), overrides), given)
 
 
 def lower(spec: Spec, environ: Mapping[str, str] | None = None) -> Graph:
-    """The graph that a spec means. Raises SpecError with all mistakes of meaning."""
-    return lowering.lower(spec, os.environ if environ is None else environ)
+    """The graph that a spec means, with the specs that it uses. Raises SpecError with all mistakes of meaning."""
+    return lowering.lower(spec, os.environ if environ is None else environ, _used)
+
+
+def _used(path: str, beside: Source, given: Table) -> Spec:
+    """The spec at a path that another one names; relative ones begin in the folder of that."""
+    return parse(read(Path(beside.name).parent / path), given=given)
 
 
 def optimise(graph: Graph, skip: Collection[str] = ()) -> Graph:

@@ -130,6 +130,14 @@ class EmptyPipeline(Diagnostic):
     help = "start with `- generate: {{model: small, n: 4}}`"
 
 
+class MisplacedLet(Diagnostic):
+    """A `let` after the first step."""
+
+    title = "names are given before the first step"
+    label = "too late here"
+    help = "move it to the head of this pipeline"
+
+
 class SeveralOps(Diagnostic):
     """One list item with two ops."""
 

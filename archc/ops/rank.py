@@ -74,6 +74,10 @@ class Rank(ModelOp):
         return self.needs if self.by == "score" or not self.use_critiques else facets(Facet.CRITIQUE)
 
     @property
+    def welcomes(self) -> dict[str, Facet]:
+        return {"use_critiques": Facet.CRITIQUE} if self.use_critiques and self.by == "list" else {}
+
+    @property
     def chooses(self) -> bool:
         return True
 

@@ -208,7 +208,7 @@ def test_prices_and_sizes_hold(op: Op, reply: str | Failed) -> None:
         ),
         tests=("one", "two"),
     )
-    shape = Shape(Interval.exactly(3), frozenset(Facet), tokens=300, notes=100, tests=40, question=4)
+    shape = Shape(Interval.exactly(3), frozenset(Facet), tokens=300, critique=50, reason=50, tests=40, question=4)
     said = GOOD.get(op.name, "fine") if reply == "good" else reply
     ctx = ScriptedContext("2+2?", lambda *_: said)
     after = run(op, ctx, before)
