@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from archc import errors
-from archc.diagnostics import Diagnostic, SpecError
+from archc.diagnostics import MOST_TOLD, Diagnostic, SpecError
 from archc.source import Source, Span
 from archc.spec.located import Choice, Entry, Leaf, Listing, Located, Range, Scalar, Table, kind_of
 from archc.spec.ranges import read_range
@@ -139,6 +139,8 @@ class _Reader:
         self.values += 1
         if self.values > MAX_VALUES:
             raise SpecError(errors.TooLarge(span=self.place(event), what="values", limit=MAX_VALUES))
+        if len(self.found) >= MOST_TOLD:
+            raise SpecError(*self.found)
         if depth > MAX_DEPTH:
             raise SpecError(errors.TooLarge(span=self.place(event), what="levels of nesting", limit=MAX_DEPTH))
         chosen = self.refuse(event, CHOICE) == CHOICE

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -165,8 +167,13 @@ HOSTILE = {
     **{f"depth {text[:4]!r}": (text, "") for text in DEEP_TEXTS},
     "two mebibytes": ("a" * (2 << 20), "too-large"),
     "just too long": ("#" * (MAX_CHARACTERS + 1), "too-large"),
-    "100,000 keys": ("\n".join(f"k{i}: 1" for i in range(100_000)), "too-large"),
-    "100,000 items": ("pipeline: [" + "vote," * 100_000 + "]", "too-large"),
+    "20,000 keys": ("\n".join(f"k{i}: 1" for i in range(20_000)), "unknown-key"),
+    "500,000 items": ("pipeline: [" + "1," * 500_000 + "]", "too-large"),
+    "a choice of mappings": ("pipeline: [vote: !choice {a: 1}]", "wrong-kind"),
+    "a choice of nothing": ("pipeline: [!choice []]", "empty-choice"),
+    "a choice in a key": ("!choice pipeline: [vote]", "no-tags"),
+    "a huge range": (f"pipeline: [vote: {{k: !choice 1..{'9' * 5000}}}]", "bad-range"),
+    "an endless range": ("pipeline: [vote: {k: !choice 0..1e999}]", "bad-range"),
     "many unknown keys": (
         f"{M}pipeline: [generate: {{model: m, {', '.join(f'k{i}: 1' for i in range(4000))}}}]",
         "unknown-key",
@@ -201,6 +208,31 @@ def test_hostile_texts_are_refused(name: str) -> None:
     names = outcome(text)
 
     assert wanted in names if wanted else len(names) <= 1
+
+
+FULL = 1 << 16
+FILLED = {
+    "the same key": ("", "a:\n"),
+    "unknown ops": ("pipeline:\n", "- a\n"),
+    "steps": (f"{M}pipeline: [generate: {{model: m}}", ", select"),
+    "samplers": (f"{M}pipeline: [[generate: {{model: m}}", ", generate: {model: m}"),
+    "aliases": ("pipeline: [a", ", *a"),
+    "tags": ("pipeline: [a", ", !x a"),
+    "choices": ("pipeline: [a", ", !choice [a, b]"),
+    "ranges": ("pipeline: [vote: {k: [1", ", !choice 1..9"),
+    "bad ranges": ("pipeline: [a", ", !choice a"),
+}
+
+
+@pytest.mark.parametrize("name", FILLED)
+def test_64_kibibytes_are_compiled_in_a_second(name: str) -> None:
+    head, piece = FILLED[name]
+    text = head + piece * ((FULL - len(head) - 8) // len(piece)) + "]" * head.count("[")
+    began = time.process_time()
+    with contextlib.suppress(SpecError):
+        api.compile(Source("any.yaml", text), environ=ENVIRON)
+
+    assert time.process_time() - began < 1.5
 
 
 def test_a_byte_order_mark_does_not_move_the_caret() -> None:
