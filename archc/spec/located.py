@@ -70,6 +70,8 @@ class Choice:
     options: tuple[Located, ...]
     span: Span
     range: Range | None = None
+    path: str = ""
+    """Its name where another choice of the spec has been closed before; see `choices`."""
 
 
 Located = Leaf | Listing | Table | Choice

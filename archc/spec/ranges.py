@@ -30,6 +30,14 @@ def read_range(text: str, span: Span) -> Range | Diagnostic:
     return made_range(lo, hi, step, span)
 
 
+def read_number(text: str) -> Number | None:
+    """The finite number that a text is."""
+    if len(text) > _LONGEST or not re.fullmatch(_NUMBER, text):
+        return None
+    number = _number(text)
+    return number if math.isfinite(number) else None
+
+
 def made_range(lo: Number, hi: Number, step: Number | None, span: Span) -> Range | Diagnostic:
     """The range of these numbers, or what is wrong with it. Between whole numbers the step is 1 if none is given."""
     if step is None and isinstance(lo, int) and isinstance(hi, int):

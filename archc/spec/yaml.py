@@ -1,7 +1,7 @@
 """The YAML form: a strict, safe subset read event by event into located values.
 
-YAML 1.2 scalars (`no` is a string, `0777` a number in base ten), no tag but `!choice`, no anchors, aliases or merge keys,
-no duplicate keys, and limits on size, depth and number of values, so that no input can cost more than it is worth.
+YAML 1.2 scalars (`no` is a string, `0777` a number in base ten), no tag but `!choice`, no anchors, aliases or merge
+keys, no duplicate keys, and limits on size, depth and number of values, so that no input costs more than it is worth.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ class _Reader:
             raise SpecError(errors.NotYaml(span=self.place(event), problem="an escape here is half a character"))
         return text
 
-    def is_omitted(self, event: yaml.ScalarEvent) -> bool:
+    def is_omitted(self, event: Any) -> bool:
         """Whether nothing is written, but for blanks before."""
         first, last = event.start_mark.index, event.end_mark.index
         return bool(first == last and self.source.text[self.start + first - 1 : self.start + first].isspace())
