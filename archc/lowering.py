@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from archc import backends, errors, ops
-from archc.diagnostics import Diagnostic, SpecError, did_you_mean
+from archc.diagnostics import MOST_TOLD, Diagnostic, SpecError, did_you_mean
 from archc.ir.check import check
 from archc.ir.graph import Graph, Model, Node
 from archc.ir.op import Context, Op
@@ -145,6 +145,8 @@ class _Lowering:
 
     def step(self, step: Step, inputs: tuple[str, ...]) -> tuple[str, ...]:
         op = self.op(step) or Unreadable()
+        if len(self.found) >= MOST_TOLD:
+            raise SpecError(*self.found)
         self.connections += len(inputs)
         if self.connections > MAX_CONNECTIONS:
             raise SpecError(errors.TooLarge(span=step.span, what="connections between steps", limit=MAX_CONNECTIONS))

@@ -50,8 +50,9 @@ class NoTags(Diagnostic):
 
     title = "the tag `{tag}` is not part of the language"
     label = "written here"
-    help = "remove the tag; a quoted value is a string"
+    help = "{hint}"
     tag: str
+    hint: str = "remove the tag; a quoted value is a string"
 
 
 class EmptyChoice(Diagnostic):

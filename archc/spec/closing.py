@@ -71,11 +71,11 @@ class Walk:
                 hole = self.hole(value, where.path, option_labels(value.options), where)
                 inside = [replace(where, under=(*where.under, (hole.path, i))) for i in range(len(value.options))]
                 options = [self.value(o, w) for o, w in zip(value.options, inside, strict=True)]
-                return self.taken(hole, options) or replace(value, options=tuple(options), path=self.kept(hole))
+                return self.taken(hole, options) or self.kept(hole, options)
 
     def hole(self, choice: Choice, path: str, labels: tuple[str, ...], where: _Where) -> Hole:
         path = self.unique(choice.path or re.sub(r"[^A-Za-z0-9_.]", "_", path))
-        hole = Hole(path, choice, labels, where.under, where.param)
+        hole = Hole(path, choice, choice.labels or labels, where.under, where.param)
         self.holes.append(hole)
         return hole
 
@@ -94,8 +94,10 @@ class Walk:
             return None
         return options[pick] if options and isinstance(pick, int) else Leaf(hole.value(pick), hole.span)
 
-    def kept(self, hole: Hole) -> str:
-        return hole.path if self.picks else hole.choice.path
+    def kept(self, hole: Hole, options: Sequence[Located]) -> Choice:
+        """A choice that stays open, which remembers its name if others are closed."""
+        choice = replace(hole.choice, options=tuple(options))
+        return replace(choice, path=hole.path, labels=hole.labels) if self.picks else choice
 
     # ---- pipelines
 
@@ -146,8 +148,7 @@ class Walk:
         if isinstance(pick, int) and options:
             return options[pick]
         written = zip(options, choice.options, strict=True)
-        whole = tuple(_one(stages, old) for stages, old in written)
-        return [replace(choice, options=whole, path=self.kept(hole))]
+        return [self.kept(hole, [_one(stages, old) for stages, old in written])]
 
     def option(self, value: Located, under: Under) -> list[Located]:
         if isinstance(value, Listing):

@@ -61,6 +61,19 @@ class Hole:
         more = f" | … ({len(self.labels):,} options)" if len(self.labels) > _SHOWN else ""
         return " | ".join(self.labels[:_SHOWN]) + more
 
+    def as_json(self) -> dict[str, object]:
+        """A JSON-ready form."""
+        of = self.choice.range
+        return {
+            "path": self.path,
+            "count": self.options,
+            "options": None if of else list(self.labels),
+            "range": {"lo": of.lo, "hi": of.hi, "step": of.step} if of else None,
+            "under": [{"path": path, "option": option + 1} for path, option in self.under],
+            "line": self.span.line,
+            "column": self.span.column,
+        }
+
     def first(self) -> Pick:
         """Its first option, or its least number."""
         of = self.choice.range

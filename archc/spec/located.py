@@ -71,7 +71,8 @@ class Choice:
     span: Span
     range: Range | None = None
     path: str = ""
-    """Its name where another choice of the spec has been closed before; see `choices`."""
+    """Its name, and below the labels of its options, where another choice of the spec has been closed before."""
+    labels: tuple[str, ...] = ()
 
 
 Located = Leaf | Listing | Table | Choice

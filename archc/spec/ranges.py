@@ -58,14 +58,19 @@ def _number(text: str) -> Number:
 
 def size(of: Range) -> int | None:
     """How many numbers a range has; None where all real numbers between count."""
-    return None if of.step is None else (_exact(of.hi) - _exact(of.lo)) // _exact(of.step) + 1
+    if of.step is None:
+        return None
+    if isinstance(of.lo, int) and isinstance(of.hi, int) and isinstance(of.step, int):
+        return (of.hi - of.lo) // of.step + 1
+    return (_exact(of.hi) - _exact(of.lo)) // _exact(of.step) + 1
 
 
 def number_at(of: Range, index: int) -> Number:
     """The number at a position, from 0."""
     assert of.step is not None
-    exact = _exact(of.lo) + index * _exact(of.step)
-    return int(exact) if isinstance(of.lo, int) and isinstance(of.step, int) else float(exact)
+    if isinstance(of.lo, int) and isinstance(of.step, int):
+        return of.lo + index * of.step
+    return float(_exact(of.lo) + index * _exact(of.step))
 
 
 def index_of(of: Range, number: Number) -> int | None:

@@ -6,6 +6,7 @@ keys, no duplicate keys, and limits on size, depth and number of values, so that
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from collections.abc import Iterator
@@ -180,7 +181,9 @@ class _Reader:
         tag: str | None = getattr(event, "tag", None)
         self.doubt(tag == "!")
         if tag and tag not in ("!", allowed):
-            self.found.append(errors.NoTags(span=self.place(event), tag=tag.replace(_YAML_TAG, "!!")))
+            near = difflib.get_close_matches(tag, [CHOICE])
+            hint = f"did you mean `{CHOICE}`?" if near else errors.NoTags.hint
+            self.found.append(errors.NoTags(span=self.place(event), tag=tag.replace(_YAML_TAG, "!!"), hint=hint))
         return tag
 
     def text(self, event: yaml.ScalarEvent) -> str:
