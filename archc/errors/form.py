@@ -50,8 +50,27 @@ class NoTags(Diagnostic):
 
     title = "the tag `{tag}` is not part of the language"
     label = "written here"
-    help = "remove the tag; a quoted value is a string"
+    help = "{hint}"
     tag: str
+    hint: str = "remove the tag; a quoted value is a string"
+
+
+class EmptyChoice(Diagnostic):
+    """A choice without options."""
+
+    title = "this choice has no options"
+    label = "nothing to choose from"
+    help = "write `!choice [1, 2, 4]` or `!choice 1..10`; `[]` as an option of a step means no step"
+
+
+class BadRange(Diagnostic):
+    """A range that is none."""
+
+    title = "this range cannot be read: {problem}"
+    label = "this range"
+    help = "{hint}"
+    problem: str
+    hint: str = "write options as a list (`!choice [small, big]`) and numbers as a range (`!choice 1..10`)"
 
 
 class DuplicateKey(Diagnostic):

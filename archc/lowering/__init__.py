@@ -15,7 +15,7 @@ from archc.ir.graph import Graph
 from archc.ir.region import Region
 from archc.lowering.models import Models
 from archc.lowering.pipeline import Pipelines, Unreadable
-from archc.lowering.scope import Loader, Scope, requirements
+from archc.lowering.scope import Loader, Scope
 from archc.spec.model import Spec
 
 
@@ -27,7 +27,6 @@ def lower(spec: Spec, environ: Mapping[str, str], load: Loader) -> Graph:
     found: list[Diagnostic] = list(spec.mistakes)
     models = Models(environ, found)
     scope = Scope(spec, models.declared(spec), limits=spec.budget.limited)
-    found += requirements(scope)
     pipelines = Pipelines(models, load, found)
     body = pipelines.body(spec.pipeline, scope)
     whole = not any(isinstance(node.op, Unreadable) for node in body.walk())

@@ -10,14 +10,14 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from archc import errors, ops
-from archc.diagnostics import Diagnostic, SpecError, did_you_mean
+from archc.diagnostics import MOST_TOLD, Diagnostic, Label, SpecError, did_you_mean
 from archc.ir.condition import Condition
 from archc.ir.control import Control, parameters_with
 from archc.ir.op import Context, Op
 from archc.ir.region import Node, Region
 from archc.ir.shape import Shape
 from archc.lowering.models import Models
-from archc.lowering.scope import Loader, Named, Scope, requirements
+from archc.lowering.scope import Loader, Named, Scope
 from archc.source import Span
 from archc.spec.located import Entry, Leaf, Listing, Located, Table, plain, span_at
 from archc.spec.model import Parallel, Sequence, Spec, Stage, Step
@@ -139,6 +139,8 @@ class Pipelines:
         return kind.name if count == 1 else f"{kind.name}{count}"
 
     def _node(self, step: Step, name: str, op: Op, inputs: Outputs) -> Outputs:
+        if len(self._found) >= MOST_TOLD:
+            raise SpecError(*self._found)
         self._connections += len(inputs) + 1
         if self._connections > MAX_CONNECTIONS:
             raise SpecError(errors.TooLarge(span=step.span, what="connections between steps", limit=MAX_CONNECTIONS))
@@ -240,7 +242,8 @@ class Pipelines:
         stem = spec.source.name.rsplit("/", 1)[-1].split(".")[0]
         limits = scope.limits | spec.budget.limited
         inner = Scope(spec, self._models.declared(spec, f"{stem}."), limits, outer=scope)
-        self._found += [*spec.mistakes, *requirements(inner)]
+        used = Label(step.op_span, "used here")
+        self._found += [replace(d, also=(used,)) if isinstance(d, errors.MissingParam) else d for d in spec.mistakes]
         if not spec.budget.limited and spec.budget.seconds is None:
             return self._stage(spec.pipeline, inputs, inner)
         kind = ops.op_class("budget")

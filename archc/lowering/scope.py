@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from archc import errors
-from archc.diagnostics import Diagnostic, Label, SpecError
+from archc.diagnostics import Diagnostic, SpecError
 from archc.ir.condition import Condition
 from archc.ir.statistics import UNITS
 from archc.lowering.models import Names
@@ -105,24 +105,6 @@ class Scope:
         """The params that are plain values."""
         leaves = {name: value.value for name, value in self.params.items() if isinstance(value, Leaf)}
         return {name: value for name, value in leaves.items() if value is not None}
-
-
-def requirements(scope: Scope) -> list[Diagnostic]:
-    """Every requirement of the scope's spec that does not hold."""
-    found: list[Diagnostic] = []
-    for leaf in scope.spec.requirements:
-        text = str(leaf.value)
-        try:
-            expr = conditions.parse_condition(text, _place(leaf.span, text))
-            value = conditions.evaluate(conditions.bound(expr, scope.constants), scope.constants)
-        except SpecError as error:
-            found += error.diagnostics
-            continue
-        if not value:
-            params = [(name, v) for name, v in scope.params.items() if name in conditions.names(expr)]
-            also = tuple(Label(v.span, f"`{name}` is this") for name, v in params)
-            found.append(errors.BrokenRequirement(span=leaf.span, also=also, text=text))
-    return found
 
 
 def _place(span: Span, text: str) -> Callable[[int, int], Span]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 
 from archc.diagnostics import Diagnostic
 from archc.source import Source, Span
-from archc.spec.located import Leaf, Located, Table
+from archc.spec.located import Located, Table
 
 Rules = Literal["open", "archon"]
 
@@ -142,5 +142,3 @@ class Spec:
     """False where `models` could not be read, so that no step is blamed for a model that is not there."""
     params: Mapping[str, Located] = field(default_factory=dict)
     """What each `$name` stands for."""
-    requirements: tuple[Leaf, ...] = ()
-    """Conditions over the params."""

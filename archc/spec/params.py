@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from archc import errors
-from archc.diagnostics import Diagnostic, Label, did_you_mean
+from archc.diagnostics import Diagnostic, SpecError, did_you_mean
 from archc.spec.located import Choice, Leaf, Listing, Located, Table
 from archc.spec.pipeline import NAME
 from archc.spec.validation import wrong
@@ -16,28 +16,38 @@ _USE = re.compile(rf"\$({NAME})\Z")
 Params = Mapping[str, Located]
 
 
-def params_of(root: Table, given: Table, found: list[Diagnostic]) -> dict[str, Located]:
-    """What each param of a spec stands for: what is given, else its default."""
+def with_given(root: Located, given: Table) -> Located:
+    """The spec with values for its params in the place of their defaults. Raises SpecError for params it has not."""
+    declared = root.get("params") if isinstance(root, Table) else None
+    known = declared.value if declared and isinstance(declared.value, Table) else Table((), root.span)
+    strange = [entry for entry in given if known.get(entry.key) is None]
+    if strange or not isinstance(root, Table):
+        hints = [did_you_mean(e.key, [k.key for k in known]) or "it has no params" for e in strange]
+        raise SpecError(
+            *(
+                errors.UnknownKey(span=e.key_span, key=e.key, owner="the used spec", hint=hint)
+                for e, hint in zip(strange, hints, strict=True)
+            )
+        )
+    values = {entry.key: entry.value for entry in given}
+    params = replace(known, entries=tuple(replace(e, value=values.get(e.key, e.value)) for e in known))
+    return replace(root, entries=tuple(replace(e, value=params) if e is declared else e for e in root))
+
+
+def params_of(root: Table, found: list[Diagnostic]) -> dict[str, Located]:
+    """What each param of a spec stands for."""
     entry = root.get("params")
     declared = entry.value if entry else Table((), root.span)
     if not isinstance(declared, Table):
         found.append(wrong(declared, "`params`", "a mapping from names to defaults"))
         return {}
-    for extra in given:
-        if declared.get(extra.key) is None:
-            hint = did_you_mean(extra.key, [e.key for e in declared]) or "it takes none"
-            found.append(errors.UnknownKey(span=extra.key_span, key=extra.key, owner="the used spec", hint=hint))
-    values: dict[str, Located] = {}
     for param in declared:
         if not re.fullmatch(NAME, param.key):
             problem = "a name has letters, digits and `_`, and begins with a letter"
             found.append(errors.BadValue(span=param.key_span, key=param.key, problem=problem))
-        own = given.get(param.key)
-        values[param.key] = own.value if own else param.value
-        if isinstance(values[param.key], Leaf) and values[param.key] == Leaf(None, values[param.key].span):
-            also = (Label(given.span, "used here"),) if given.span.source != root.span.source else ()
-            found.append(errors.MissingParam(span=param.key_span, also=also, param=param.key))
-    return values
+        if isinstance(param.value, Leaf) and param.value.value is None:
+            found.append(errors.MissingParam(span=param.key_span, param=param.key))
+    return {param.key: param.value for param in declared}
 
 
 def bound(value: Located, params: Params) -> Located:

@@ -7,7 +7,7 @@ from typing import get_args
 from archc import errors
 from archc.diagnostics import Diagnostic, SpecError, did_you_mean
 from archc.source import Source
-from archc.spec.located import Leaf, Listing, Located, Table, kind_of, span_at
+from archc.spec.located import Leaf, Listing, Located, Table, kind_of, plain, span_at
 from archc.spec.model import Budget, ModelEntry, Rules, Sequence, Spec
 from archc.spec.params import Params, bound, params_of, unbound, unknown
 from archc.spec.pipeline import sequence
@@ -16,11 +16,8 @@ from archc.spec.validation import head, misspelt, validated, wrong
 KEYS = ("name", "rules", "params", "models", "budget", "require", "pipeline")
 
 
-def read_spec(source: Source, root: Located, given: Table | None = None) -> Spec:
-    """The spec that `root` describes, with everything that is wrong with its form. Raises SpecError if it is none.
-
-    `given` are values for its params.
-    """
+def read_spec(source: Source, root: Located) -> Spec:
+    """The spec that `root` describes, with everything that is wrong with its form. Raises SpecError if it is none."""
     found: list[Diagnostic] = []
     if not isinstance(root, Table):
         raise SpecError(errors.WrongKind(span=root.span, what="a spec", expected="a mapping", got=kind_of(root)))
@@ -28,9 +25,10 @@ def read_spec(source: Source, root: Located, given: Table | None = None) -> Spec
         if entry.key not in KEYS:
             hint = did_you_mean(entry.key, KEYS)
             found.append(errors.UnknownKey(span=entry.key_span, key=entry.key, owner="the spec", hint=hint))
-    params = params_of(root, given or Table((), root.span), found)
+    params = params_of(root, found)
     root = _bound(root, params, found)
     models = _models(root, found)
+    found += _unfit_requirements(root)
     budget = root.get("budget")
     return Spec(
         source,
@@ -41,7 +39,6 @@ def read_spec(source: Source, root: Located, given: Table | None = None) -> Spec
         budget_span=budget.key_span if budget else None,
         rules=_rules(root, found),
         params=params,
-        requirements=_requirements(root, found),
         mistakes=tuple(found),
         models_are_known=models is not None,
     )
@@ -82,15 +79,12 @@ def _rules(root: Table, found: list[Diagnostic]) -> Rules:
     return "archon" if rules == "archon" else "open"
 
 
-def _requirements(root: Table, found: list[Diagnostic]) -> tuple[Leaf, ...]:
+def _unfit_requirements(root: Table) -> list[Diagnostic]:
+    """What stands under `require` and is no text; the texts were looked at when choices were closed."""
     entry = root.get("require")
-    if entry is None:
-        return ()
-    listed = entry.value.items if isinstance(entry.value, Listing) else (entry.value,)
-    for item in listed:
-        if not (isinstance(item, Leaf) and isinstance(item.value, str)):
-            found.append(wrong(item, "a requirement", "a condition over the params, such as `k * n <= 24`"))
-    return tuple(item for item in listed if isinstance(item, Leaf) and isinstance(item.value, str))
+    listed = entry.value.items if entry and isinstance(entry.value, Listing) else [entry.value] if entry else []
+    what, expected = "a requirement", "a condition over the params, such as `k * n <= 24`"
+    return [wrong(item, what, expected) for item in listed if not isinstance(plain(item), str)]
 
 
 def _models(root: Table, found: list[Diagnostic]) -> tuple[ModelEntry, ...] | None:
