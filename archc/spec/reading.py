@@ -17,7 +17,8 @@ from archc.source import Source, Span
 from archc.spec.located import Leaf, Listing, Located, Table, kind_of, plain, span_at
 from archc.spec.model import Budget, ModelEntry, Parallel, Rules, Sequence, Spec, Step
 
-KEYS = ("name", "models", "budget", "rules", "pipeline")
+KEYS = ("name", "models", "budget", "rules", "pipeline", "archon")
+"""`archon` holds what a config of that system says beside the architecture; only its export reads it."""
 
 M = TypeVar("M", bound=BaseModel)
 
