@@ -114,7 +114,7 @@ class _Reading:
                     return models.value.items
             case Table() if layer.get("type"):
                 return (layer,)
-        self._no(layer, "a layer", 'a list of components, one component, or {"models": [components]}')
+        self._no(layer, "a layer", 'a list of components, one component, or {"models": […]}')
         return ()
 
     def layer(self, index: int, layer: Located) -> Located:
@@ -141,6 +141,9 @@ class _Reading:
             span = component.entries[0].key_span if component.entries else component.span
             example = f'"{key}": "…"'
             self.wrong.append(errors.MissingKey(span=span, key=key, owner="a component", example=example))
+        where = component.get("model_type")
+        if where and not (isinstance(where.value, Leaf) and isinstance(where.value.value, str | None)):
+            self._no(where.value, "`model_type`", "a string")
         kind = str(value_of(component, "type", ""))
         if not lacking and kind not in OPS:
             span = _entry(component, "type").value.span

@@ -142,7 +142,7 @@ class _Writing:
         canonical = component_of(op, values, str(options.get("model")), provider_of(options) or "")
         written = _overlaid(canonical, kept)
         component = written if _says(written, op, values, step.span) else canonical
-        if not is_at(options, component.get("model_type", "")):
+        if not is_at(options, component.get("model_type") or ""):
             self.no(step.span, f"where the model `{values.get('model')}` is", "give it the `base_url` of a provider")
         return component
 
@@ -199,7 +199,7 @@ def _overlaid(canonical: Json, kept: Any) -> Json:
 
 def _says(component: Json, op: str, values: Json, span: Span) -> bool:
     """Whether a component means that step, in one of the two semantics and wherever it may stand."""
-    if not isinstance(component.get("model_type", ""), str):
+    if not isinstance(component.get("model_type") or "", str):
         return False
     full = _full(op, values)
     table = made_table(component, span)

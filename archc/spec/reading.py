@@ -17,8 +17,9 @@ from archc.source import Source, Span
 from archc.spec.located import Leaf, Listing, Located, Table, kind_of, plain, span_at
 from archc.spec.model import Budget, ModelEntry, Parallel, Rules, Sequence, Spec, Step
 
-KEYS = ("name", "models", "budget", "rules", "pipeline", "archon")
-"""`archon` holds what a config of that system says beside the architecture; only its export reads it."""
+KEYS = ("name", "models", "budget", "rules", "pipeline")
+BESIDE = "archon"
+"""A key that holds what a config of that system says beside the architecture; only its export reads it."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -29,7 +30,7 @@ def read_spec(source: Source, root: Located) -> Spec:
     if not isinstance(root, Table):
         raise SpecError(errors.WrongKind(span=root.span, what="a spec", expected="a mapping", got=kind_of(root)))
     for entry in root:
-        if entry.key not in KEYS:
+        if entry.key not in (*KEYS, BESIDE):
             hint = did_you_mean(entry.key, KEYS)
             found.append(errors.UnknownKey(span=entry.key_span, key=entry.key, owner="the spec", hint=hint))
     models = _models(root, found)
