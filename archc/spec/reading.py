@@ -14,6 +14,8 @@ from archc.spec.pipeline import sequence
 from archc.spec.validation import head, misspelt, validated, wrong
 
 KEYS = ("name", "rules", "params", "models", "budget", "require", "pipeline")
+BESIDE = "archon"
+"""A key that holds what a config of that system says beside the architecture; only its export reads it."""
 
 
 def read_spec(source: Source, root: Located) -> Spec:
@@ -22,7 +24,7 @@ def read_spec(source: Source, root: Located) -> Spec:
     if not isinstance(root, Table):
         raise SpecError(errors.WrongKind(span=root.span, what="a spec", expected="a mapping", got=kind_of(root)))
     for entry in root:
-        if entry.key not in KEYS:
+        if entry.key not in (*KEYS, BESIDE):
             hint = did_you_mean(entry.key, KEYS)
             found.append(errors.UnknownKey(span=entry.key_span, key=entry.key, owner="the spec", hint=hint))
     params = params_of(root, found)
