@@ -16,10 +16,17 @@ from archc.ir.region import Region
 from archc.lowering.models import Models
 from archc.lowering.pipeline import Pipelines, Unreadable
 from archc.lowering.scope import Loader, Scope
+from archc.source import Source
+from archc.spec.located import Table
 from archc.spec.model import Spec
 
 
-def lower(spec: Spec, environ: Mapping[str, str], load: Loader) -> Graph:
+def no_other(path: str, beside: Source, given: Table) -> Spec:
+    """A loader for specs that stand alone. Raises SpecError."""
+    raise SpecError(errors.NoSuchFile(path=path, problem="other specs can't be read here"))
+
+
+def lower(spec: Spec, environ: Mapping[str, str], load: Loader = no_other) -> Graph:
     """The graph that a spec means. `environ` gives the `${VAR}` of models, `load` the specs that it uses.
 
     Raises SpecError with all mistakes.
