@@ -121,8 +121,12 @@ class Pipelines:
             return self._stage(self._steps(way.value), inputs, scope) if way else inputs
         name = self._id(kind)
         blocks = self._blocks(kind, args, scope, name)
-        op = self._op(step, kind, args, scope, {**conditions, **blocks}, sound=len(self._found) == before)
+        op = self._op(step, kind, args, scope, {**conditions, **blocks}, sound=self._sound_since(before))
         return self._node(step, name, op or Unreadable(), inputs)
+
+    def _sound_since(self, before: int) -> bool:
+        """Whether nothing wrong has been found after the first so many diagnostics."""
+        return not any(d.severity == "error" for d in self._found[before:])
 
     def _kind(self, step: Step, scope: Scope) -> type[Op] | None:
         if not step.op:
@@ -161,7 +165,7 @@ class Pipelines:
         """The op with its arguments. `made` are its blocks and conditions by parameter."""
         before = len(self._found)
         rest = Table(tuple(self._given(entry, made, scope) for entry in args), args.span)
-        if len(self._found) > before:
+        if not self._sound_since(before):
             return None
         parts = {f"\0{key}.{i}": part for key, held in made.items() for i, part in enumerate(_several(held))}
         op = validated(kind, rest, step.op, self._found, strict=True, made=parts)
@@ -252,7 +256,7 @@ class Pipelines:
         outputs = self._stage(spec.pipeline, (name + ".do",), inner)
         block, self._nodes = Region(tuple(self._nodes), outputs, name + ".do"), around
         limit = spec.budget.model_dump(exclude={"on_exhausted"}, exclude_none=True)
-        op = kind.model_validate({**limit, "do": block}) if len(self._found) == before else Unreadable()
+        op = kind.model_validate({**limit, "do": block}) if self._sound_since(before) else Unreadable()
         return self._node(step, name, op, inputs)
 
     def _loaded(self, step: Step, scope: Scope) -> Spec | None:

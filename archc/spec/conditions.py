@@ -34,13 +34,14 @@ import re
 
 
 def names(e):
-    return frozenset(n for n in re.findall(r"[a-z_.]+", e.text) if n not in ("and", "or", "not", "true", "false"))
+    return frozenset(n for n in re.findall(r"[a-z_.][a-z_.0-9]*", e.text) if n not in ("and", "or", "not", "true", "false"))
 
 
 def evaluate(e, values):
     t = e.text
     for k, v in sorted(values.items(), key=lambda kv: -len(kv[0])):
         t = re.sub(rf"(?<![\w.]){re.escape(k)}(?![\w.])", repr(v), t)
+    t = re.sub(r"(\d+)%", r"(\1/100)", t)
     return eval(t.replace("true", "True").replace("false", "False"))
 
 
