@@ -19,7 +19,7 @@ from archc.ir.shape import Shape
 from archc.lowering.models import Models
 from archc.lowering.scope import Loader, Named, Scope
 from archc.source import Span
-from archc.spec.located import Entry, Leaf, Listing, Located, Table, plain, span_at
+from archc.spec.located import Entry, Leaf, Listing, Located, Table, leaves, plain, span_at
 from archc.spec.model import Parallel, Sequence, Spec, Stage, Step
 from archc.spec.params import bound, unbound, unknown
 from archc.spec.pipeline import sequence
@@ -61,6 +61,8 @@ class Pipelines:
         self._names: Counter[str] = Counter()
         self._sites: Counter[tuple[str, ...]] = Counter()
         self._connections = 0
+        self.spared: set[str] = set()
+        """Models that would be asked if params were others."""
         self._read: set[Span] = set()
         """Where the names that are read were given."""
 
@@ -118,6 +120,7 @@ class Pipelines:
         conditions = self._conditions(kind, args, scope)
         if issubclass(kind, Control) and (taken := kind.taken(conditions)) is not None:
             way = args.get(taken)
+            self._spare(kind, args, scope)
             return self._stage(self._steps(way.value), inputs, scope) if way else inputs
         name = self._id(kind)
         blocks = self._blocks(kind, args, scope, name)
@@ -127,6 +130,12 @@ class Pipelines:
     def _sound_since(self, before: int) -> bool:
         """Whether nothing wrong has been found after the first so many diagnostics."""
         return not any(d.severity == "error" for d in self._found[before:])
+
+    def _spare(self, kind: type[Op], args: Table, scope: Scope) -> None:
+        """Notes the models in blocks that are not taken: with other params they would be asked."""
+        blocks = (entry.value for key in parameters_with(kind, Region) if (entry := args.get(key)))
+        words = (leaf for block in blocks for leaf in leaves(bound(block, scope.params)) if isinstance(leaf.value, str))
+        self.spared |= {name for leaf in words if (name := scope.model(str(leaf.value), leaf.span))}
 
     def _kind(self, step: Step, scope: Scope) -> type[Op] | None:
         if not step.op:

@@ -46,7 +46,7 @@ def _foreign_comparison(place: Place) -> Mistake | None:
         right = "==" if place.at.kind == "===" else "!="
         return _at(place.at, f"values are compared with `{right}`, not `{place.at.text}`", f"write `{right}`")
     is_assignment = place.at.kind in ("=", "key") and (place.in_condition or place.last.kind == "key")
-    if not is_assignment or place.in_values and place.last.kind in (",", "call"):
+    if not is_assignment or (place.in_values and place.last.kind in (",", "call")):
         return None
     sign = place.at if place.at.kind == "=" else place.at._replace(start=place.at.end - 1)
     return _at(sign, "values are compared with `==`, not `=`", "write `==`")
@@ -159,7 +159,7 @@ def _touching(place: Place) -> Mistake | None:
     index = len(place.before) if opener is at else place.before.index(opener)
     name = place.before[index - 1] if index else last
     if name.kind == "word" and name.text not in KEYWORDS:
-        return _at(opener, f"the `(` of a call touches its name", f"write `{name.text}(`", also=(name, "called here"))
+        return _at(opener, "the `(` of a call touches its name", f"write `{name.text}(`", also=(name, "called here"))
     if at.kind == ",":
         return _at(at, "branches side by side are joined by `&`, not `,`", "write `(a & b)`")
     return None
@@ -273,7 +273,7 @@ _EXAMPLES = {
 
 
 def _missing_block(place: Place) -> Mistake | None:
-    if "LBRACE" not in place.expected or len(place.expected) > 3 and not place.in_condition:
+    if "LBRACE" not in place.expected or (len(place.expected) > 3 and not place.in_condition):
         return None
     if place.last.text in CONTROL or place.last.text in ("do", "then", "else") or place.last.kind == ")":
         return _at(place.at, "a block is missing here", "write `{ … }` with the steps that are controlled")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from archc import errors
 from archc.diagnostics import Diagnostic, SpecError
-from archc.source import Source, Span
+from archc.source import Source
 from archc.spec.advice import advice
 from archc.spec.arch_steps import Said, Steps, named_by
 from archc.spec.arch_values import unique

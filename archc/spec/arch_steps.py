@@ -216,10 +216,39 @@ class _Ends:
 
 
 _RULES = (
-    *"start architecture rulebook param model backend budget require let pipe sequence optional alternatives".split(),
-    *"group block word call control when use leaf listing table choice range argument negative".split(),
+    *[
+        "start",
+        "architecture",
+        "rulebook",
+        "param",
+        "model",
+        "backend",
+        "budget",
+        "require",
+        "let",
+        "pipe",
+        "sequence",
+        "optional",
+        "alternatives",
+    ],
+    *[
+        "group",
+        "block",
+        "word",
+        "call",
+        "control",
+        "when",
+        "use",
+        "leaf",
+        "listing",
+        "table",
+        "choice",
+        "range",
+        "argument",
+        "negative",
+    ],
 )
-_FORMULAS = "disjunction conjunction negation comparison sum product parentheses".split()
+_FORMULAS = ["disjunction", "conjunction", "negation", "comparison", "sum", "product", "parentheses"]
 
 
 def _alone(items: tuple[Located, ...], span: Span) -> Located:

@@ -12,8 +12,20 @@ from archc.diagnostics import Diagnostic, SpecError
 from archc.source import Span
 from archc.spec import literals
 from archc.spec.advice import Mistake, advice
-from archc.spec.expressions import Arithmetic, Comparison, Constant, Expr, Logic, Name, Negative, Not, Value
-from archc.spec.expressions import negated, parts, rebuilt
+from archc.spec.expressions import (
+    Arithmetic,
+    Comparison,
+    Constant,
+    Expr,
+    Logic,
+    Name,
+    Negative,
+    Not,
+    Value,
+    negated,
+    parts,
+    rebuilt,
+)
 from archc.spec.grammar import Unexpected, fold, parse
 from archc.spec.located import Leaf
 from archc.spec.outline import MAX_CHARACTERS, outline

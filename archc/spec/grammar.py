@@ -13,7 +13,9 @@ STATEMENTS = ("architecture", "rules", "param", "model", "budget", "require", "l
 """The words that begin a statement."""
 CONTROL = ("repeat", "each", "until", "race", "cascade", "deadline", "budget", "fold")
 """The words that begin a step with a block."""
-KEYWORDS = frozenset({*STATEMENTS, *CONTROL, *"use when do then else step or and not true false null".split()})
+KEYWORDS = frozenset(
+    {*STATEMENTS, *CONTROL, *["use", "when", "do", "then", "else", "step", "or", "and", "not", "true", "false", "null"]}
+)
 """What a bare word can't be."""
 
 
