@@ -23,7 +23,9 @@ MAX_CANDIDATES = 1_000_000
 def check(graph: Graph) -> list[Diagnostic]:
     """Errors and warnings, unordered. A graph without errors can be planned and run."""
     body = Place(graph.body, Shape())
-    found = [*_arrivals(body), *_dead(graph), *_ends(graph), *_models(graph)]
+    found = list(_arrivals(body))
+    ends = () if any(d.severity == "error" for d in found) else _ends(graph)
+    found += [*_dead(graph), *ends, *_models(graph)]
     if graph.rules == "archon":
         wrong = {d.span for d in found if d.severity == "error"}
         found += [d for d in archon_rules(graph) if d.span not in wrong]

@@ -43,8 +43,11 @@ def lower(spec: Spec, environ: Mapping[str, str], load: Loader = no_other) -> Gr
     graph = Graph(spec.name, spec.source, body, made, spec.budget, spec.budget_span, rules, noticed)
     if _rounds(body) > MAX_ROUNDS:
         found.append(errors.TooLarge(span=spec.pipeline.span, what="rounds of loops within loops", limit=MAX_ROUNDS))
-    else:
-        found += check(graph) if body.outputs else []
+    elif body.outputs:
+        found += check(graph)
+    elif spec.pipeline.stages:
+        found.append(errors.NoCandidates(span=spec.pipeline.stages[-1].span))
+    found = [d for d in found if d.span not in pipelines.unset]  # what is missing was said where it is declared
     if not found or all(d.severity == "warning" for d in found):
         found += [*_capabilities(graph), *_prices(graph)]
     if mistakes := [d for d in found if d.severity == "error"]:

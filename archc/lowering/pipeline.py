@@ -17,7 +17,7 @@ from archc.ir.op import Context, Op
 from archc.ir.region import Node, Region
 from archc.ir.shape import Shape
 from archc.lowering.models import Models
-from archc.lowering.scope import Loader, Named, Scope
+from archc.lowering.scope import Loader, Named, Scope, always
 from archc.source import Span
 from archc.spec.located import Entry, Leaf, Listing, Located, Table, plain, span_at
 from archc.spec.model import Parallel, Sequence, Spec, Stage, Step
@@ -63,11 +63,17 @@ class Pipelines:
         self._connections = 0
         self._read: set[Span] = set()
         """Where the names that are read were given."""
+        self.unset: set[Span] = set()
+        """Where params stand that have no value."""
 
     def body(self, pipeline: Sequence, scope: Scope) -> Region:
         """The whole pipeline of a spec."""
+        self._unset(scope.spec)
         outputs = self._stage(pipeline, (), scope)
         return Region(tuple(self._nodes), outputs)
+
+    def _unset(self, spec: Spec) -> None:
+        self.unset |= {value.span for value in spec.params.values() if _is_null(value)}
 
     def _stage(self, stage: Stage, inputs: Outputs, scope: Scope) -> Outputs:
         """Adds the nodes of a stage; gives the ids of its outputs."""
@@ -116,7 +122,8 @@ class Pipelines:
         before = len(self._found)
         args = _arguments(step, kind)
         conditions = self._conditions(kind, args, scope)
-        if issubclass(kind, Control) and (taken := kind.taken(conditions)) is not None:
+        decided = len(self._found) == before
+        if decided and issubclass(kind, Control) and (taken := kind.taken(conditions)) is not None:
             way = args.get(taken)
             return self._stage(self._steps(way.value), inputs, scope) if way else inputs
         name = self._id(kind)
@@ -191,10 +198,11 @@ class Pipelines:
     # ---- blocks and conditions
 
     def _conditions(self, kind: type[Op], args: Table, scope: Scope) -> dict[str, Condition]:
+        """The conditions by parameter; another one in the place of each that is wrong, which has been said then."""
         wanted = parameters_with(kind, Condition)
         entries = [e for e in args if e.key in wanted and not _is_null(e.value)]
         read = {e.key: scope.condition(bound(e.value, scope.bound), self._found) for e in entries}
-        return {key: condition for key, condition in read.items() if condition}
+        return {e.key: read[e.key] or always(e.value.span) for e in entries}
 
     def _blocks(self, kind: type[Op], args: Table, scope: Scope, owner: str) -> dict[str, Any]:
         """The blocks by parameter: one, or a tuple for parameters with several."""
@@ -239,6 +247,7 @@ class Pipelines:
         spec = self._loaded(step, scope)
         if spec is None:
             return self._node(step, self._id(Unreadable), Unreadable(), inputs)
+        self._unset(spec)
         stem = spec.source.name.rsplit("/", 1)[-1].split(".")[0]
         limits = scope.limits | spec.budget.limited
         inner = Scope(spec, self._models.declared(spec, f"{stem}."), limits, outer=scope)

@@ -107,6 +107,11 @@ class Scope:
         return {name: value for name, value in leaves.items() if value is not None}
 
 
+def always(span: Span) -> Condition:
+    """A condition that holds."""
+    return Condition(conditions.parse_condition("true", lambda start, end: span), span)
+
+
 def _place(span: Span, text: str) -> Callable[[int, int], Span]:
     """From a piece of a condition to its place; the whole text where escapes stand between."""
     start = span.text.find(text)
