@@ -1,7 +1,7 @@
 """The catalogue: the page of each diagnostic, in a Markdown file beside the module that defines it.
 
 A page is a heading, a few sentences, and three fences: what is wrong, what archc says to it, and what is right. The
-second is written by `pytest --update-cases`. Models `small` and `big` need not be declared in an example.
+second is written by `pytest --update-cases`. An example need not declare the models `small` and `big`.
 """
 
 from __future__ import annotations
@@ -120,20 +120,28 @@ def _page(section: str) -> Page:
 
 def book() -> str:
     """All pages: what `docs/errors.md` holds."""
-    files = dict.fromkeys(map(file_of, kinds().values()))
-    about = {file: str(sys.modules[kind.__module__].__doc__) for kind in kinds().values() for file in [file_of(kind)]}
     parts = [_TITLE]
-    for file in files:
-        parts.append("# " + about[file].strip().split("\n")[0].rstrip("."))
+    for file in sorted({file_of(kind) for kind in kinds().values()}, key=lambda file: (file.stem in _LAST, file.stem)):
+        parts += [head_of(file), " · ".join(f"[{name}](#{name})" for name in pages(file))]
         parts += [one.as_markdown(whole=True) for one in pages(file).values()]
     return "\n\n".join(parts) + "\n"
+
+
+def head_of(file: Path) -> str:
+    """What a file says of all its pages."""
+    return file.read_text(encoding="utf-8").partition("\n## ")[0].strip()
+
+
+_LAST = ("foreign", "running")
 
 
 _TITLE = """<!-- Made by `pytest --update-cases tests/test_catalogue.py` from archc/errors/; change the pages there. -->
 
 Everything that archc may say against a spec, a file or a run, with an example of each. `archc explain NAME` shows one
-of these pages. An error ends the command; a warning does not. The models `small` and `big` of the examples are
-declared as `models: {small: {backend: simulated}, big: {backend: simulated}}` where nothing else is shown."""
+of these pages. An error ends the command; a warning does not.
+
+What an example does not show is `models: {small: {backend: simulated}, big: {backend: simulated}}`, and a `pipeline`
+of `generate: small`."""
 
 
 class _Anything(dict[str, Any]):

@@ -118,23 +118,21 @@ def test_few_examples_are_not_tried() -> None:
 def test_the_pages_are_written_in_their_form(
     path: Path, prompt: Prompt, pytestconfig: pytest.Config
 ) -> None:
-    text = path.read_text(encoding="utf-8")
     pages = catalogue.pages(path).values()
     if pytestconfig.getoption("--update-cases"):
-        path.write_text(written(text, [replace(p, said=said(p, prompt)) for p in pages]), encoding="utf-8")
+        path.write_text(written(path, [replace(p, said=said(p, prompt)) for p in pages]), encoding="utf-8")
         catalogue.pages.cache_clear()
         return
 
-    assert text == written(text, [replace(p, said=said(p, prompt)) for p in pages])
+    assert path.read_text(encoding="utf-8") == written(path, [replace(p, said=said(p, prompt)) for p in pages])
     assert [p.name for p in pages] == [n for n, kind in kinds().items() if catalogue.file_of(kind) == path]
 
 
-def written(text: str, pages: list[Page]) -> str:
-    """A file of pages in the order of their classes, after what it says of itself."""
+def written(path: Path, pages: list[Page]) -> str:
+    """A file of pages in the order of their classes, after what it says of them all."""
     order = list(kinds())
-    head = text.partition("\n## ")[0].strip()
     parts = [p.as_markdown() for p in sorted(pages, key=lambda p: order.index(p.name))]
-    return "\n\n".join([head, *parts]) + "\n"
+    return "\n\n".join([catalogue.head_of(path), *parts]) + "\n"
 
 
 def said(one: Page, prompt: Prompt) -> str:

@@ -103,9 +103,11 @@ class WrongKind(Diagnostic):
 
     title = "{what} must be {expected}, not {got}"
     label = "this is {got}"
+    help = "{hint}"
     what: str
     expected: str
     got: str
+    hint: str = ""
 
 
 class UnknownKey(Diagnostic):
@@ -152,7 +154,7 @@ class EmptyPipeline(Diagnostic):
 class MisplacedLet(Diagnostic):
     """A `let` after the first step."""
 
-    title = "names are given before the first step"
+    title = "`let` stands after a step, but names are given before the first one"
     label = "too late here"
     help = "move it to the head of this pipeline"
 

@@ -319,7 +319,7 @@ class UnreadCritique(Diagnostic):
     severity: ClassVar[Severity] = "warning"
     title = "the critique is dropped before anything reads it"
     label = "written here"
-    help = "put `fuse`, `rank` or `refine` after it, or remove the critique"
+    help = "put `fuse`, `rank` or `refine` right after it, or remove the critique"
 
 
 class DeadOp(Diagnostic):
@@ -337,7 +337,7 @@ class RankOfOne(Diagnostic):
 
     severity: ClassVar[Severity] = "warning"
     title = "`{op}` gets one candidate, so there is nothing to choose"
-    label = "one candidate arrives"
+    label = "nothing to choose"
     help = "raise `n` of the step before, or remove this step"
     op: str
 

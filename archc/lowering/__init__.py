@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from archc import errors
-from archc.diagnostics import Diagnostic, SpecError
+from archc.diagnostics import Diagnostic, Label, SpecError
 from archc.ir.check import check
 from archc.ir.control import Control
 from archc.ir.graph import Graph
@@ -72,7 +72,12 @@ def _rounds(region: Region) -> int:
 def _capabilities(graph: Graph) -> list[Diagnostic]:
     return [
         errors.MissingCapability(
-            span=node.span, op=node.op.name, capability="logprobs", backend=model.shared.backend, model=model.name
+            span=node.span,
+            also=(Label(model.span, "this model"),),
+            op=node.op.name,
+            capability="log-probabilities",
+            backend=model.shared.backend,
+            model=model.name,
         )
         for node in graph.every
         for model in map(graph.model, node.op.models.values())
@@ -85,4 +90,5 @@ def _prices(graph: Graph) -> list[Diagnostic]:
     if not any(limit and limit.usd is not None for limit in (graph.budget, *limits)):
         return []
     unpriced = [m for m in graph.models if m.name in graph.asked and m.shared.price is None]
-    return [errors.UnknownPrice(span=m.span, model=m.name) for m in unpriced]
+    also = (Label(graph.budget_span, "a budget in USD"),) if graph.budget_span and graph.budget.usd is not None else ()
+    return [errors.UnknownPrice(span=m.span, also=also, model=m.name) for m in unpriced]
