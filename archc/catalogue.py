@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,7 @@ def page(kind: type[Diagnostic]) -> Page:
     return pages(file_of(kind))[kebab(kind.__name__)]
 
 
-@lru_cache(maxsize=None)
+@cache
 def pages(path: Path) -> dict[str, Page]:
     """All pages of a file, by name. Raises ValueError for a section that is no page, KeyError for one of nothing."""
     sections = re.split(r"^## ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:] if path.exists() else []

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from archc import catalogue
-from archc.catalogue import Page, kinds, page
+from archc.catalogue import Page, kinds
 from tests.examples import Prompt, Told, options
 
 BOOK = Path(__file__).parent.parent / "docs" / "errors.md"
@@ -115,9 +115,7 @@ def test_few_examples_are_not_tried() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_the_pages_are_written_in_their_form(
-    path: Path, prompt: Prompt, pytestconfig: pytest.Config
-) -> None:
+def test_the_pages_are_written_in_their_form(path: Path, prompt: Prompt, pytestconfig: pytest.Config) -> None:
     pages = catalogue.pages(path).values()
     if pytestconfig.getoption("--update-cases"):
         path.write_text(written(path, [replace(p, said=said(p, prompt)) for p in pages]), encoding="utf-8")

@@ -20,9 +20,9 @@ class NoSuchFile(Diagnostic):
 class TooLarge(Diagnostic):
     """An input beyond the limits that keep loading cheap."""
 
-    title = "the input has more than {limit:,} {what}"
+    title = "there are more than {limit:,} {what}"
     label = "too much here"
-    help = "no architecture needs this much; split it or generate it from Python"
+    help = "no architecture needs this much: lower the number that makes it so large, or split the spec"
     what: str
     limit: int
 
