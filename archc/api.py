@@ -17,6 +17,7 @@ from archc.calls import Conversation
 from archc.diagnostics import SpecError
 from archc.ir.graph import Graph
 from archc.keys import key_source
+from archc.ops import VOCABULARY
 from archc.planning import plan as planning
 from archc.planning.show import show_plan
 from archc.runtime.run import Run
@@ -24,6 +25,7 @@ from archc.runtime.session import Session, World, connect
 from archc.runtime.trace import Listener
 from archc.source import Source
 from archc.spec import space as spaces
+from archc.spec.arch import read_arch
 from archc.spec.choices import closed, open_choices
 from archc.spec.hole import Value
 from archc.spec.located import Located, Table
@@ -87,8 +89,15 @@ def space(
 def _located(
     source: Source, overrides: Iterable[str], choices: Mapping[str, Value], given: Table | None = None
 ) -> Located:
-    root = override(read_yaml(source), overrides)
+    root = override(_read(source), overrides)
     return closed(with_given(root, given) if given else root, choices)
+
+
+def _read(source: Source) -> Located:
+    """The located values of a text, in the form that the end of its name tells."""
+    if source.name.endswith(".arch"):
+        return read_arch(source, VOCABULARY)[0]
+    return read_yaml(source)
 
 
 def lower(spec: Spec, environ: Mapping[str, str] | None = None) -> Graph:

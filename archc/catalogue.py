@@ -45,13 +45,14 @@ class Page:
 
     @property
     def headline(self) -> str:
-        """Its message in general."""
-        return _in_general(self.kind.title)
+        """Its message in general; what it is about, if every word differs from case to case."""
+        about = " ".join(str(self.kind.__doc__).split()).rstrip(".")
+        return _in_general(self.kind.title) if _worded(self.kind.title) else about[0].lower() + about[1:]
 
     @property
     def help(self) -> str:
         """What to do in general; empty where that differs from case to case."""
-        return "" if re.fullmatch(r"\{\w+\}", self.kind.help) else _in_general(self.kind.help)
+        return _in_general(self.kind.help) if _worded(self.kind.help) else ""
 
     def as_json(self) -> dict[str, Any]:
         """A JSON-ready form."""
@@ -121,7 +122,7 @@ def _page(section: str) -> Page:
 def book() -> str:
     """All pages: what `docs/errors.md` holds."""
     parts = [_TITLE]
-    for file in sorted({file_of(kind) for kind in kinds().values()}, key=lambda file: (file.stem in _LAST, file.stem)):
+    for file in sorted({file_of(kind) for kind in kinds().values()}, key=lambda file: _ORDER.find(file.stem)):
         parts += [head_of(file), " · ".join(f"[{name}](#{name})" for name in pages(file))]
         parts += [one.as_markdown(whole=True) for one in pages(file).values()]
     return "\n\n".join(parts) + "\n"
@@ -132,7 +133,7 @@ def head_of(file: Path) -> str:
     return file.read_text(encoding="utf-8").partition("\n## ")[0].strip()
 
 
-_LAST = ("foreign", "running")
+_ORDER = "form meaning conditions choices running foreign"
 
 
 _TITLE = """<!-- Made by `pytest --update-cases tests/test_catalogue.py` from archc/errors/; change the pages there. -->
@@ -142,6 +143,11 @@ of these pages. An error ends the command; a warning does not.
 
 What an example does not show is `models: {small: {backend: simulated}, big: {backend: simulated}}`, and a `pipeline`
 of `generate: small`."""
+
+
+def _worded(template: str) -> bool:
+    """Whether a template has words of its own."""
+    return bool(re.search(r"\w", re.sub(r"\{[^{}]*\}", "", template)))
 
 
 class _Anything(dict[str, Any]):

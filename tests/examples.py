@@ -1,6 +1,6 @@
 """Tries the examples of the catalogue (`archc/errors/*.md`): what archc says to each.
 
-A `yaml` example is what `archc check spec.yaml` reads; `json`, `optillm` and `moa` are what the readers of these
+A `yaml` or `arch` example is what `archc check` reads; `json`, `optillm` and `moa` are what the readers of these
 formats read. A `console` example is a session at a prompt:
 
     $ cat spec.yaml           a file; the lines below it are its content
@@ -48,6 +48,10 @@ OPTIONS.add_argument("--to-archon", action="store_true")
 OPTIONS.add_argument("--compat", action="store_true")
 OPTIONS.add_argument("--lacking", action="append", default=[])
 OPTIONS.add_argument("--not-run", default="")
+
+
+SPECS = ("yaml", "arch")
+"""Languages of examples that are specs, and the ends of their names."""
 
 
 def options(example: Example) -> argparse.Namespace:
@@ -108,8 +112,9 @@ class Prompt:
         if example.language in READERS or given.to_archon:
             reader = _exported if given.to_archon else READERS[example.language + ("-compat" if given.compat else "")]
             self.said.diagnostics = _read(reader, example)
-        elif example.language == "yaml":
-            self._session(f"$ cat spec.yaml\n{example.text}\n$ archc check spec.yaml", words)
+        elif example.language in SPECS:
+            path = f"spec.{example.language}"
+            self._session(f"$ cat {path}\n{example.text}\n$ archc check {path}", words)
         else:
             self._session(example.text, words)
 

@@ -15,7 +15,7 @@ import pytest
 
 from archc import catalogue
 from archc.catalogue import Page, kinds
-from tests.examples import Prompt, Told, options
+from tests.examples import SPECS, Prompt, Told, options
 
 BOOK = Path(__file__).parent.parent / "docs" / "errors.md"
 NAMES = sorted(kinds())
@@ -67,7 +67,7 @@ def test_what_is_told_is_json_for_machines(name: str, prompt: Prompt) -> None:
     one = page_of(name)
     if options(one.wrong).not_run:
         return
-    if one.wrong.language == "yaml" and not options(one.wrong).to_archon:
+    if one.wrong.language in SPECS and not options(one.wrong).to_archon:
         told = json.loads(prompt(one.wrong, "--json").out)["diagnostics"]
     else:
         told = json.loads(json.dumps([d.as_json() for d in prompt(one.wrong).diagnostics]))

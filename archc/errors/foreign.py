@@ -189,7 +189,7 @@ class NoEquivalent(Diagnostic):
 class UnclearApproach(Diagnostic):
     """A combination of approaches that optillm takes to mean less than it says."""
 
-    title = "the approach is not clear: {problem}"
+    title = "{problem}"
     label = "here"
     help = "{hint}"
     problem: str
