@@ -122,7 +122,8 @@ def _page(section: str) -> Page:
 def book() -> str:
     """All pages: what `docs/errors.md` holds."""
     parts = [_TITLE]
-    for file in sorted({file_of(kind) for kind in kinds().values()}, key=lambda file: _ORDER.find(file.stem)):
+    files = {file_of(kind).stem: file_of(kind) for kind in kinds().values()}
+    for file in (files[stem] for stem in sorted(files, key=lambda stem: (_ORDER.find(stem) < 0, _ORDER.find(stem)))):
         parts += [head_of(file), " · ".join(f"[{name}](#{name})" for name in pages(file))]
         parts += [one.as_markdown(whole=True) for one in pages(file).values()]
     return "\n\n".join(parts) + "\n"
@@ -134,6 +135,7 @@ def head_of(file: Path) -> str:
 
 
 _ORDER = "form meaning conditions choices running foreign"
+"""The files as a reader meets them; others come last."""
 
 
 _TITLE = """<!-- Made by `pytest --update-cases tests/test_catalogue.py` from archc/errors/; change the pages there. -->
