@@ -265,11 +265,16 @@ def test_ops_document_every_parameter(name: str) -> None:
     assert [key for key, field in fields.items() if not field.description] == []
 
 
+OF_TEXTS = ("mistakes.txt", "test_conditions.py")
+"""Where mistakes stand that a piece of text has by itself."""
+
+
 def test_every_diagnostic_has_a_case() -> None:
     """Those that a spec alone can cause."""
     of_specs = "".join((HOUSE / "errors" / f"{n}.py").read_text(encoding="utf-8") for n in ("form", "meaning"))
     names = [re.sub(r"(?<!^)(?=[A-Z])", "-", n).lower() for n in re.findall(r"^class (\w+)\(", of_specs, re.MULTILINE)]
-    cases = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "cases").glob("*.case"))
+    written = [*(ROOT / "tests" / "cases").glob("*.case"), *(ROOT / "tests" / "unit" / f for f in OF_TEXTS)]
+    cases = "".join(path.read_text(encoding="utf-8") for path in written)
     of_files = {"no-such-file", "unknown-pass", "unknown-diagnostic"}
     of_backends = {"missing-capability"}  # no backend lacks one today
 
