@@ -176,7 +176,7 @@ async def started(work: Iterable[Coroutine[Any, Any, Turn]]) -> AsyncIterator[li
             task.cancel()
 
 
-Held = type[Region] | type[Condition]
+Held = type[Region | Condition]
 
 
 @cache
