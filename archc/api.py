@@ -6,7 +6,9 @@ import asyncio
 import os
 import time
 from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -14,7 +16,7 @@ import platformdirs
 
 from archc import errors, lowering, passes
 from archc.calls import Conversation
-from archc.diagnostics import SpecError
+from archc.diagnostics import Diagnostic, SpecError
 from archc.ir.graph import Graph
 from archc.keys import key_source
 from archc.ops import VOCABULARY
@@ -23,7 +25,7 @@ from archc.planning.show import show_plan
 from archc.runtime.run import Run
 from archc.runtime.session import Session, World, connect
 from archc.runtime.trace import Listener
-from archc.source import Source
+from archc.source import Source, Span
 from archc.spec import space as spaces
 from archc.spec.arch import read_arch
 from archc.spec.choices import closed, open_choices
@@ -138,6 +140,47 @@ def compile(
     graph = lower(parse(source, overrides, choices), environ)
     steps = passes.optimise(graph, skip)
     return planning.plan(steps[-1].after if steps else graph, question_tokens, steps)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What is known of a spec that has nothing wrong with it."""
+
+    plans: tuple[Plan, ...]
+    """One; of a spec with choices, those of points that together take every option."""
+    warnings: tuple[Diagnostic, ...]
+    """Of every one of them."""
+    space: spaces.Space | None
+    """The choices, if there are any."""
+
+
+def check(
+    spec: str | Path | Source,
+    *,
+    overrides: Iterable[str] = (),
+    choices: Mapping[str, Value] = _NONE,
+    environ: Mapping[str, str] | None = None,
+) -> Checked:
+    """Everything that can be known of a spec without a call, with choices left open or not.
+
+    Raises SpecError with everything that is wrong.
+    """
+    source = spec if isinstance(spec, Source) else read(spec)
+    whole = space(source, overrides=overrides, choices=choices)
+    if not whole.holes:
+        plan = compile(source, overrides=overrides, choices=choices, environ=environ)
+        return Checked((plan,), plan.warnings, None)
+    plans: list[Plan] = []
+    wrong: dict[tuple[str, Span | None], Diagnostic] = {}
+    for point in whole.covering(Random(0)):
+        try:
+            plans.append(compile(source, overrides=overrides, choices={**choices, **point}, environ=environ))
+        except SpecError as error:
+            wrong = {(d.name, d.span): d for d in error.diagnostics} | wrong
+    if wrong:
+        raise SpecError(*wrong.values())
+    shared = [w for w in plans[0].warnings if all(w in plan.warnings for plan in plans[1:])]
+    return Checked(tuple(plans), tuple(shared), whole)
 
 
 def explain(plan: Plan) -> str:
