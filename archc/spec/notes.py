@@ -77,6 +77,10 @@ class Notes:
         """Whether something within the piece has comments."""
         return id(piece) in self._around
 
+    def has(self, *pieces: Piece) -> bool:
+        """Whether something is said about one of the pieces."""
+        return any(id(piece) in self._lists for piece in pieces)
+
     def take(self, *pieces: Piece) -> Note:
         """What is said about pieces that begin on the same line, outer ones first."""
         note = Note()

@@ -50,3 +50,11 @@ def range_text(of: Range, span: Span) -> str:
     if of.step is None or (of.step == 1 and isinstance(of.step, int) and isinstance(of.lo, int)):
         return text
     return f"{text} step {number(of.step, span)}"
+
+
+def reads_well_as_lines(value: object) -> bool:
+    """Whether a value is a text of several lines of which nothing is hidden, such as blanks at the end of one."""
+    if not isinstance(value, str) or "\n" not in value or value.endswith("\n\n") or not value.strip("\n"):
+        return False
+    is_plain = value.replace("\n", "").replace("\t", "").isprintable()
+    return is_plain and not re.match(r"\n*[ \t]", value) and not re.search(r"[ \t](\n|\Z)", value)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from archc.spec.located import Choice, Comment, Entry, Leaf, Listing, Located, Table
 from archc.spec.notes import Notes, Piece, finished, indented, inner
-from archc.spec.scalars import constant, quoted, range_text
+from archc.spec.scalars import constant, quoted, range_text, reads_well_as_lines
 from archc.spec.vocabulary import Vocabulary
 
 ORDER = ("name", "rules", "params", "models", "budget", "require", "pipeline")
@@ -50,7 +50,7 @@ class _Writer:
     def flat(self, value: Located) -> str | None:
         """The value on one line; None if it would be too long, or has comments inside or a text of several lines."""
         if isinstance(value, Leaf):
-            return None if _is_block(value.value) else _scalar(value, in_flow=True)
+            return None if reads_well_as_lines(value.value) else _scalar(value, in_flow=True)
         if id(value) not in self.known:
             text = None if self.notes.inside(value) else self._flat(value)
             self.known[id(value)] = text if text is not None and len(text) <= WIDTH else None
@@ -153,7 +153,7 @@ _LONGEST_KEY = 1000
 
 
 def _scalar_lines(start: str, leaf: Leaf) -> list[str]:
-    if not (isinstance(leaf.value, str) and _is_block(leaf.value)):
+    if not (isinstance(leaf.value, str) and reads_well_as_lines(leaf.value)):
         return [f"{start}{_scalar(leaf, in_flow=False)}"]
     text, end = (leaf.value[:-1], "|") if leaf.value.endswith("\n") else (leaf.value, "|-")
     return [f"{start}{end}", *indented(text.split("\n"))]
@@ -161,14 +161,6 @@ def _scalar_lines(start: str, leaf: Leaf) -> list[str]:
 
 def _scalar(leaf: Leaf, in_flow: bool) -> str:
     return _string(leaf.value, in_flow) if isinstance(leaf.value, str) else constant(leaf)
-
-
-def _is_block(value: object) -> bool:
-    """Whether a value is a text that reads well, and reads back, as a block scalar."""
-    if not isinstance(value, str) or "\n" not in value or value.endswith("\n\n") or not value.strip("\n"):
-        return False
-    plain = value.replace("\n", "").replace("\t", "").isprintable()
-    return plain and not re.match(r"\n*[ \t]", value) and not re.search(r"[ \t](\n|\Z)", value)
 
 
 _NUMBER_LIKE = re.compile(r"[-+]?\.?[0-9][0-9_.eE+-]*\Z")

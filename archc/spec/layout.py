@@ -1,0 +1,151 @@
+"""Layout: pieces of text that stand on one line where they fit, else take several; comments find their places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from archc.spec.notes import INDENT, Notes, Piece, indented
+
+WIDTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Doc:
+    """A text and its two layouts."""
+
+    flat: str | None
+    """On one line; None if it can't or would be far too long."""
+    tall: Callable[[str, str, int, list[str]], list[str]]
+    """On several lines, given what stands before and after it, the width, and where to put comments that precede it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A text that begins a line when there is not one line for all, and the pieces of the spec that it says."""
+
+    pieces: tuple[Piece, ...]
+    doc: Doc
+
+
+def text(words: str) -> Doc:
+    """A text that is never broken."""
+    return Doc(words, lambda before, after, width, hoisted: [before + words + after])
+
+
+def text_block(lines: Sequence[str], closing: str) -> Doc:
+    """A text of several lines, those after the first indented, with a word that closes the last one."""
+    *others, last = lines
+    return Doc(
+        None,
+        lambda before, after, width, hoisted: [
+            before + others[0],
+            *indented(others[1:]),
+            f"{INDENT}{last}{closing}{after}",
+        ],
+    )
+
+
+def lay(doc: Doc, before: str, after: str, width: int, hoisted: list[str]) -> list[str]:
+    """The lines of a text between two others."""
+    if doc.flat is not None and len(before) + len(doc.flat) + len(after) <= width:
+        return [before + doc.flat + after]
+    return doc.tall(before, after, width, hoisted)
+
+
+def prefixed(words: str, doc: Doc) -> Doc:
+    """With words before it, on the same line."""
+    flat = None if doc.flat is None else words + doc.flat
+    return Doc(flat, lambda before, after, width, hoisted: lay(doc, before + words, after, width, hoisted))
+
+
+def suffixed(doc: Doc, words: str) -> Doc:
+    """With words after it, on the same line."""
+    flat = None if doc.flat is None else doc.flat + words
+    return Doc(flat, lambda before, after, width, hoisted: lay(doc, before, words + after, width, hoisted))
+
+
+def headed(head: Doc, blocks: Sequence[tuple[str, Doc]]) -> Doc:
+    """A head and blocks, each after its word; if all do not fit on one line, then each block takes several."""
+
+    def tall(before: str, after: str, width: int, hoisted: list[str]) -> list[str]:
+        lines = lay(head, before, " {", width, hoisted)
+        lines[-1] = lines[-1].removesuffix("{")
+        for index, (word, block) in enumerate(blocks):
+            end = after if index == len(blocks) - 1 else " "
+            lines += block.tall(lines.pop() + word, end, width, hoisted)
+        return lines
+
+    flats = [prefixed(word, block).flat for word, block in blocks]
+    return Doc(_short([head.flat, *flats], " "), tall) if blocks else head
+
+
+def _short(flats: Sequence[str | None], separator: str, ends: tuple[str, str] = ("", "")) -> str | None:
+    parts = [flat for flat in flats if flat is not None]
+    if len(parts) < len(flats):
+        return None
+    joined = separator.join(parts).join(ends)
+    return joined if len(joined) <= WIDTH else None
+
+
+class Layout:
+    """Makes texts of units; takes their comments when it lays them."""
+
+    def __init__(self, notes: Notes) -> None:
+        self.notes = notes
+
+    def lines(self, unit: Unit, before: str = "", after: str = "", width: int = WIDTH) -> tuple[list[str], list[str]]:
+        """The lines to stand before a unit, and its own."""
+        hoisted: list[str] = []
+        own = lay(unit.doc, before, after, width, hoisted)
+        ahead, own = self.notes.take(*unit.pieces).around(own, unit.doc.flat is None)
+        return [*ahead, *hoisted], own
+
+    def flats(self, units: Sequence[Unit]) -> list[str | None]:
+        """Each on one line, those without comments."""
+        return [None if self.notes.has(*unit.pieces) else unit.doc.flat for unit in units]
+
+    def stack(self, units: Sequence[Unit], lead: str, flat: bool) -> Doc:
+        """Units below each other, or after each other on one line; `lead` stands before each but the first."""
+
+        def tall(before: str, after: str, width: int, hoisted: list[str]) -> list[str]:
+            lines: list[str] = []
+            for index, unit in enumerate(units):
+                end = after if index == len(units) - 1 else ""
+                if index == 0:
+                    ahead, own = self.lines(unit, before, end, width)
+                    hoisted += ahead
+                    lines += own
+                    continue
+                ahead, own = self.lines(unit, lead, end, width - 2)
+                lines += indented([*ahead, *own]) if lead or before else [*ahead, *own]
+            return lines
+
+        return Doc(_short(self.flats(units), f" {lead}") if flat else None, tall)
+
+    def bracket(
+        self,
+        ends: tuple[str, str],
+        units: Sequence[Unit],
+        *,
+        lead: str = "",
+        trail: str = ",",
+        owner: tuple[Piece, ...] = (),
+    ) -> Doc:
+        """Units in brackets. On several lines, `lead` stands before each but the first and `trail` behind each."""
+        opening, closing = ends[0].strip(), ends[1].strip()
+
+        def tall(before: str, after: str, width: int, hoisted: list[str]) -> list[str]:
+            inner: list[str] = []
+            for index, unit in enumerate(units):
+                first = (lead if index else "") if unit.doc.flat != "" else (lead if index else "").rstrip()
+                ahead, own = self.lines(unit, first, trail, width - 2)
+                inner += [*ahead, *filter(None, own)]
+            ahead, inner = self.notes.take(*owner).around(inner, True)
+            return [before + opening, *indented([*ahead, *inner]), closing + after]
+
+        separator = f" {lead}" if lead else f"{trail} "
+        if not units and not self.notes.has(*owner):
+            return Doc(opening + closing, lambda before, after, width, hoisted: [before + opening + closing + after])
+        flat = None if self.notes.has(*owner) else _short(self.flats(units), separator, ends)
+        return Doc(flat, tall)
