@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import platformdirs
@@ -22,14 +23,22 @@ from archc.runtime.run import Run
 from archc.runtime.session import Session, World, connect
 from archc.runtime.trace import Listener
 from archc.source import Source
+from archc.spec import space as spaces
+from archc.spec.choices import closed, open_choices
+from archc.spec.hole import Value
+from archc.spec.located import Located, Table
 from archc.spec.model import Budget, Spec
 from archc.spec.overrides import override
+from archc.spec.params import with_given
 from archc.spec.reading import read_spec
+from archc.spec.requirements import broken
 from archc.spec.yaml import MAX_CHARACTERS, read_yaml
 
 Plan = planning.Plan
 
 T = TypeVar("T")
+
+_NONE: Mapping[str, Value] = MappingProxyType({})
 
 
 def read(path: str | Path) -> Source:
@@ -44,19 +53,52 @@ def read(path: str | Path) -> Source:
     return Source(str(path), text)
 
 
-def parse(source: Source | str, overrides: Iterable[str] = ()) -> Spec:
-    """The spec that a text describes, after `path=value` overrides. Its mistakes are on it and told by `lower`.
+def parse(
+    source: Source | str,
+    overrides: Iterable[str] = (),
+    choices: Mapping[str, Value] = _NONE,
+    given: Table | None = None,
+) -> Spec:
+    """The spec that a text describes, after `path=value` overrides, with its `choices` closed.
 
-    Raises SpecError for a text that is no spec at all.
+    `given` are values for its params. Its mistakes are on it and told by `lower`. Raises SpecError for a text that is
+    no closed spec at all.
     """
     if isinstance(source, str):
         source = Source("<string>", source)
-    return read_spec(source, override(read_yaml(source), overrides))
+    root = _located(source, overrides, choices, given)
+    if wrong := open_choices(root):
+        raise SpecError(wrong)
+    if unmet := broken(root):
+        raise SpecError(*unmet)
+    return read_spec(source, root)
+
+
+def space(
+    spec: str | Path | Source, *, overrides: Iterable[str] = (), choices: Mapping[str, Value] = _NONE
+) -> spaces.Space:
+    """The points of a spec that has choices: to be counted, listed and sampled. `choices` closes some of them before.
+
+    Raises SpecError with what is wrong with its choices and requirements; the rest is not looked at.
+    """
+    return spaces.space(_located(spec if isinstance(spec, Source) else read(spec), overrides, choices))
+
+
+def _located(
+    source: Source, overrides: Iterable[str], choices: Mapping[str, Value], given: Table | None = None
+) -> Located:
+    root = override(read_yaml(source), overrides)
+    return closed(with_given(root, given) if given else root, choices)
 
 
 def lower(spec: Spec, environ: Mapping[str, str] | None = None) -> Graph:
-    """The graph that a spec means. Raises SpecError with all mistakes of meaning."""
-    return lowering.lower(spec, os.environ if environ is None else environ)
+    """The graph that a spec means, with the specs that it uses. Raises SpecError with all mistakes of meaning."""
+    return lowering.lower(spec, os.environ if environ is None else environ, _used)
+
+
+def _used(path: str, beside: Source, given: Table) -> Spec:
+    """The spec at a path that another one names; relative ones begin in the folder of that."""
+    return parse(read(Path(beside.name).parent / path), given=given)
 
 
 def optimise(graph: Graph, skip: Collection[str] = ()) -> Graph:
@@ -74,6 +116,7 @@ def compile(
     spec: str | Path | Source,
     *,
     overrides: Iterable[str] = (),
+    choices: Mapping[str, Value] = _NONE,
     question_tokens: int = planning.QUESTION_TOKENS,
     skip: Collection[str] = (),
     environ: Mapping[str, str] | None = None,
@@ -83,7 +126,7 @@ def compile(
     Raises SpecError with everything that is wrong.
     """
     source = spec if isinstance(spec, Source) else read(spec)
-    graph = lower(parse(source, overrides), environ)
+    graph = lower(parse(source, overrides, choices), environ)
     steps = passes.optimise(graph, skip)
     return planning.plan(steps[-1].after if steps else graph, question_tokens, steps)
 

@@ -91,6 +91,38 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Spend:
+    """An amount of everything that is limited. Also a count of what was spent."""
+
+    calls: int = 0
+    prompt: int = 0
+    completion: int = 0
+    usd: float = 0.0
+
+    def __add__(self, other: Spend) -> Spend:
+        return Spend(
+            self.calls + other.calls,
+            self.prompt + other.prompt,
+            self.completion + other.completion,
+            self.usd + other.usd,
+        )
+
+    def __sub__(self, other: Spend) -> Spend:
+        return self + Spend(-other.calls, -other.prompt, -other.completion, -other.usd)
+
+    def __mul__(self, factor: int) -> Spend:
+        return Spend(self.calls * factor, self.prompt * factor, self.completion * factor, self.usd * factor)
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and completion together."""
+        return self.prompt + self.completion
+
+
+NOTHING = Spend()
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """One drawn text. `logprob` is the mean log-probability per token in nats, where asked for and known."""
 

@@ -17,6 +17,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Literal, dataclass_transform
 
 from archc.source import Source, Span
@@ -114,12 +115,16 @@ class _Fields(dict[str, Any]):
         return getattr(self._diagnostic, key)
 
 
+MOST_TOLD = 1000
+"""Nobody reads more mistakes at once than this, and a hostile text has tens of thousands."""
+
+
 class SpecError(Exception):
-    """The user's input is wrong. Carries every diagnostic found, in source order."""
+    """The user's input is wrong. Carries every diagnostic found, in source order, up to `MOST_TOLD`."""
 
     def __init__(self, *diagnostics: Diagnostic) -> None:
-        self.diagnostics = in_source_order(diagnostics)
-        super().__init__("; ".join(d.headline for d in self.diagnostics))
+        self.diagnostics = in_source_order(diagnostics)[:MOST_TOLD]
+        super().__init__("; ".join(d.headline for d in self.diagnostics[:100]))
 
 
 class RunError(Exception):
@@ -142,7 +147,11 @@ def in_source_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """ "did you mean `x`?" for the nearest known word, else the list of known words."""
-    words = sorted(known)
+    return _hint(word, tuple(sorted(known)))
+
+
+@lru_cache(maxsize=1024)
+def _hint(word: str, words: tuple[str, ...]) -> str:
     near = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     if near:
         return f"did you mean `{near[0]}`?"

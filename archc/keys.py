@@ -26,6 +26,7 @@ from archc.errors import BrokenConfig, UnboundKey, UnfitBinding
 from archc.source import Source, Span
 
 WELL_KNOWN: Mapping[str, str] = {
+    "api.anthropic.com": "ANTHROPIC_API_KEY",
     "api.deepseek.com": "DEEPSEEK_API_KEY",
     "api.fireworks.ai": "FIREWORKS_API_KEY",
     "api.groq.com": "GROQ_API_KEY",

@@ -53,6 +53,10 @@ class Interval:
         by = factor if isinstance(factor, Interval) else Interval.exactly(factor)
         return Interval(self.lo * by.lo, self.hi * by.hi)
 
+    def hull(self, other: Interval) -> Interval:
+        """The smallest interval that covers both."""
+        return Interval(min(self.lo, other.lo), max(self.hi, other.hi))
+
     def at_most(self, limit: int) -> Interval:
         """What is left after keeping at most `limit`."""
         return Interval(min(self.lo, limit), min(self.hi, limit))
@@ -111,6 +115,8 @@ class Candidate:
     """Mean log-probability per generated token, in nats."""
     truncated: bool = False
     """Whether the model stopped at `max_tokens`."""
+    abstained: bool = False
+    """Whether it says that there is no answer. Ops pass over it, and it never wins against one that is there."""
 
     @classmethod
     def of(cls, text: str) -> Candidate:

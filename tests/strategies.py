@@ -1,4 +1,4 @@
-"""Random specs that are well typed: pipelines of all ops, with layers and nested branches, as YAML text."""
+"""Random specs that are well typed: pipelines of all ops and control forms, with layers and names, as YAML text."""
 
 from __future__ import annotations
 
@@ -138,11 +138,140 @@ OPS: dict[str, tuple[Callable[[st.DrawFn, State], Made], Callable[[State], bool]
 """How to make a step of each op, and where it may stand. A test says if archc has others."""
 
 
+def _abstain(draw: st.DrawFn, state: State) -> Made:
+    return draw(st.sampled_from([{}, {"say": "No idea."}])), state.fresh()
+
+
+OPS["abstain"] = (_abstain, lambda state: state.candidates)
+
+
+def _condition(draw: st.DrawFn, state: State) -> str:
+    """One that can be asked of what is known."""
+    asked = ["count >= 2", "count * 2 > 3 and not (abstained > 50%)", "round >= 2", "spent.calls >= 3 or false"]
+    if Facet.ANSWER in state.facets:
+        asked += ["agreement >= 0.6", "margin > 0.3", "entropy < 1", "confidence >= 95%", "distinct == 1"]
+    if Facet.VERDICT in state.facets:
+        asked.append("verified >= 1")
+    if Facet.SCORE in state.facets:
+        asked += ["best_score > 0.5", "mean_score >= 0.4"]
+    return draw(st.sampled_from(asked))
+
+
+def _again(state: State) -> State:
+    """What is surely known in every round of a loop."""
+    return State(state.candidates, state.facets - OF_CANDIDATES)
+
+
+@dataclass(frozen=True)
+class Room:
+    """How much may still be nested, and which models and names can be used."""
+
+    steps: int
+    depth: int
+    models: tuple[str, ...] = MODELS
+    names: tuple[tuple[str, State], ...] = ()
+
+    def inner(self) -> Room:
+        """That of a block."""
+        return replace(self, steps=max(1, self.steps // 2), depth=self.depth - 1)
+
+
+def _block(draw: st.DrawFn, state: State, room: Room, fresh: bool = False) -> tuple[list[Stage], State]:
+    """A pipeline for a block; one that gives candidates of its own if `fresh`."""
+    stages, after = draw(_sequence(state, room.inner()))
+    if (fresh and not after.candidates) or not stages:
+        stages = [*stages, {"generate": {"model": draw(st.sampled_from(room.models)), "n": draw(_SMALL)}}]
+        after = after.fresh()
+    return stages, after
+
+
+def _repeat(draw: st.DrawFn, state: State, room: Room) -> Made:
+    body, after = _block(draw, _again(state), room)
+    until = {"until": _condition(draw, after)} if draw(_YES) else {}
+    return {"times": draw(st.integers(1, 3)), **until, "do": body}, after
+
+
+def _when(draw: st.DrawFn, state: State, room: Room) -> Made:
+    then, after = _block(draw, state, room)
+    args = {"condition": _condition(draw, state), "then": then}
+    if draw(_YES):
+        args["else"], other = _block(draw, state, room)
+    else:
+        other = state
+    return args, _either([after, other])
+
+
+def _each(draw: st.DrawFn, state: State, room: Room) -> Made:
+    body, after = _block(draw, state, room)
+    return {"do": body}, after
+
+
+def _until(draw: st.DrawFn, state: State, room: Room) -> Made:
+    body, after = _block(draw, state, room, fresh=True)
+    sizes = {"max": draw(st.integers(1, 5)), "batch": draw(st.integers(1, 3))}
+    return {"condition": _condition(draw, after), **sizes, "do": body}, after
+
+
+def _race(draw: st.DrawFn, state: State, room: Room) -> Made:
+    made = [_block(draw, state, room, fresh=True) for _ in range(draw(st.integers(2, 3)))]
+    after = _either([after for _, after in made])
+    condition = {"condition": _condition(draw, after)} if draw(_YES) else {}
+    first = {"first": draw(st.integers(1, len(made) - 1))} if draw(_YES) else {}
+    return {**condition, **first, "branches": [body for body, _ in made]}, after
+
+
+def _cascade(draw: st.DrawFn, state: State, room: Room) -> Made:
+    models = draw(st.lists(st.sampled_from(room.models), min_size=1, max_size=3, unique=True))
+    body, after = _block(draw, state, replace(room, models=(*room.models, "$model")), fresh=True)
+    keep = draw(st.sampled_from(["last", "all"]))
+    return {"models": models, "until": _condition(draw, after), "keep": keep, "do": body}, after
+
+
+def _deadline(draw: st.DrawFn, state: State, room: Room) -> Made:
+    body, after = _block(draw, state, room)
+    return {"seconds": 1e6, "do": body}, after
+
+
+def _budget(draw: st.DrawFn, state: State, room: Room) -> Made:
+    body, after = _block(draw, state, room)
+    return {draw(st.sampled_from(["calls", "tokens"])): 10**9, "do": body}, after
+
+
+def _fold(draw: st.DrawFn, state: State, room: Room) -> Made:
+    body, after = _block(draw, _again(state), room, fresh=True)
+    return {"window": draw(st.integers(2, 4)), "do": body}, after
+
+
+CONTROL: dict[str, tuple[Callable[[st.DrawFn, State, Room], Made], Callable[[State], bool]]] = {
+    "repeat": (_repeat, lambda state: True),
+    "when": (_when, lambda state: True),
+    "each": (_each, lambda state: state.candidates),
+    "until": (_until, lambda state: True),
+    "race": (_race, lambda state: True),
+    "cascade": (_cascade, lambda state: True),
+    "deadline": (_deadline, lambda state: True),
+    "budget": (_budget, lambda state: True),
+    "fold": (_fold, lambda state: state.candidates),
+}
+"""The same for the ops with blocks."""
+
+
 @st.composite
-def _step(draw: st.DrawFn, state: State) -> tuple[Stage, State]:
+def _step(draw: st.DrawFn, state: State, room: Room) -> tuple[Stage, State]:
     """One step that may stand at `state`, and what is known after it."""
-    op = draw(st.sampled_from([name for name, (_, fits) in OPS.items() if fits(state)]))
+    known = [name for name, (_, fits) in OPS.items() if fits(state)]
+    if room.depth > 0 and draw(st.integers(0, 3)) == 0:
+        op = draw(st.sampled_from([name for name, (_, fits) in CONTROL.items() if fits(state)]))
+        args, after = CONTROL[op][0](draw, state, room)
+        return {op: args}, after
+    if room.names and draw(st.integers(0, 3)) == 0:
+        return draw(st.sampled_from(room.names))
+    if state.candidates and draw(st.integers(0, 11)) == 0:
+        return "keep", state
+    op = draw(st.sampled_from(known))
     args, after = OPS[op][0](draw, state)
+    if "model" in args:
+        args["model"] = draw(st.sampled_from(room.models))
     return ({op: args} if args else op), after
 
 
@@ -154,34 +283,45 @@ def _joined(states: list[State]) -> State:
     return State(bool(full), common | tests)
 
 
+def _either(states: list[State]) -> State:
+    """What is known after one of several ways, whichever it was."""
+    candidates = all(s.candidates for s in states)
+    return State(candidates, frozenset.intersection(*(s.facets for s in states)))
+
+
 @st.composite
-def _sequence(draw: st.DrawFn, state: State, steps: int, depth: int) -> tuple[list[Stage], State]:
-    stages = []
-    for _ in range(draw(st.integers(1, max(1, steps)))):
-        if depth and draw(st.integers(0, 3)) == 0:
-            branches = [draw(_branch(state, steps // 2, depth - 1)) for _ in range(draw(st.integers(1, 3)))]
+def _sequence(draw: st.DrawFn, state: State, room: Room) -> tuple[list[Stage], State]:
+    stages: list[Stage] = []
+    if room.depth > 0 and draw(st.integers(0, 5)) == 0:
+        name = f"v{room.depth}"
+        value, after = draw(_sequence(state, room.inner()))
+        stages.append({"let": {name: value}})
+        room = replace(room, names=(*room.names, (name, after)))
+    for _ in range(draw(st.integers(1, max(1, room.steps)))):
+        if room.depth > 0 and draw(st.integers(0, 3)) == 0:
+            branches = [draw(_branch(state, room.inner())) for _ in range(draw(st.integers(1, 3)))]
             stages.append([stage for stage, _ in branches])
             state = _joined([after for _, after in branches])
         else:
-            stage, state = draw(_step(state))
+            stage, state = draw(_step(state, room))
             stages.append(stage)
     return stages, state
 
 
 @st.composite
-def _branch(draw: st.DrawFn, state: State, steps: int, depth: int) -> tuple[Stage, State]:
-    if steps > 1 and draw(_YES):
-        return draw(_sequence(state, steps, depth))
-    return draw(_step(state))
+def _branch(draw: st.DrawFn, state: State, room: Room) -> tuple[Stage, State]:
+    if room.steps > 1 and draw(_YES):
+        return draw(_sequence(state, room))
+    return draw(_step(state, room))
 
 
 @st.composite
 def specs(draw: st.DrawFn, max_steps: int = 6, depth: int = 2) -> str:
     """A spec whose models are simulated; it lowers without errors, though it may well be wasteful.
 
-    `depth` bounds how deep layers lie in layers.
+    `depth` bounds how deep layers and blocks lie in each other.
     """
-    stages, state = draw(_sequence(State(), max_steps, depth))
+    stages, state = draw(_sequence(State(), Room(max_steps, depth)))
     if not state.candidates:
         stages.append({"generate": {"model": draw(st.sampled_from(MODELS)), "n": draw(_SMALL)}})
     return dumped(stages, draw(st.sampled_from(["{prompt: 0.5, completion: 2}", ""])))

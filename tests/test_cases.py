@@ -9,7 +9,8 @@ A file holds cases, each headed by `[case NAME] OPTIONS` and made of stations:
     [optimised]  the graph after all passes
     [plan]       what `archc explain` prints
 
-Options: `--set PATH=VALUE`, `--env NAME=VALUE`, `--no-newline` (the last line has no end), `--crlf`.
+Options: `--set PATH=VALUE`, `--choose PATH=VALUE`, `--env NAME=VALUE`, `--no-newline` (the last line has no end),
+`--crlf`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ STATIONS = ("spec", "error", "warnings", "graph", "optimised", "plan")
 
 OPTIONS = argparse.ArgumentParser(exit_on_error=False)
 OPTIONS.add_argument("--set", action="append", default=[])
+OPTIONS.add_argument("--choose", action="append", default=[])
 OPTIONS.add_argument("--env", action="append", default=[])
 OPTIONS.add_argument("--no-newline", action="store_true")
 OPTIONS.add_argument("--crlf", action="store_true")
@@ -56,10 +58,11 @@ class Case:
         text = self.stations["spec"] + ("" if given.no_newline else "\n")
         source = Source("spec.yaml", text.replace("\n", "\r\n") if given.crlf else text)
         environ = {"ARCHC_CONFIG": str(CASES / "no-config.toml")} | dict(e.split("=", 1) for e in given.env)
+        choices = dict(c.split("=", 1) for c in given.choose)
         made = {"spec": self.stations["spec"]}
         try:
-            graph = api.lower(api.parse(source, given.set), environ)
-            plan = api.compile(source, overrides=given.set, environ=environ)
+            graph = api.lower(api.parse(source, given.set, choices), environ)
+            plan = api.compile(source, overrides=given.set, choices=choices, environ=environ)
         except SpecError as error:
             return made | {"error": rendered(error.diagnostics)}
         if plan.warnings:

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from archc.planning.plan import Plan
-from archc.runtime.run import NodeTally, Run, Tally
+from archc.runtime.run import NodeTally, Run, Tally, tallies_of
 from archc.runtime.trace import Event
 
 
@@ -22,7 +22,7 @@ class QuestionScreen:
     def __init__(self, plan: Plan, console: Console) -> None:
         self.plan = plan
         self.console = console
-        self.tally = Tally("0", {node.id: NodeTally() for node in plan.graph.nodes})
+        self.tally = Tally("0", tallies_of(plan.graph), plan.graph.owners)
         self.began = 0.0
         """The console's clock when the session began."""
         self.live = Live(get_renderable=self._table, console=console, refresh_per_second=8, transient=True)
@@ -109,8 +109,10 @@ def cost_table(plan: Plan, tallies: dict[str, NodeTally], now: float | None = No
             mark = ">"
         else:
             mark = "." if tally.ended is None else "+"
-        table.add_row(mark, node.id, node.model or "-", str(tally.candidates), *_numbers(tally, node.cost.calls.hi))
-        _add(total, tally)
+        name = "  " * node.level + node.id
+        table.add_row(mark, name, node.model or "-", str(tally.candidates), *_numbers(tally, node.cost.calls.hi))
+        if not node.level:
+            _add(total, tally)
     table.add_section()
     table.add_row("", "total", "", "", *_numbers(total, plan.cost.calls.hi))
     return table

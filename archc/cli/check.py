@@ -8,16 +8,16 @@ import typer
 
 from archc import api
 from archc.cli._ending import show
-from archc.cli._options import AsJson, Sets, SpecPath
+from archc.cli._options import AsJson, Choose, Sets, SpecPath, chosen
 from archc.diagnostics import printable
 
 app = typer.Typer()
 
 
 @app.command()
-def check(spec: SpecPath, sets: Sets = [], as_json: AsJson = False) -> None:
+def check(spec: SpecPath, sets: Sets = [], choose: Choose = [], as_json: AsJson = False) -> None:
     """Check a spec: everything that is wrong with it, without a call."""
-    plan = api.compile(spec, overrides=sets)
+    plan = api.compile(spec, overrides=sets, choices=chosen(choose))
     if as_json:
         print(json.dumps({"ok": True, "diagnostics": [w.as_json() for w in plan.warnings]}, ensure_ascii=False))
         return

@@ -65,11 +65,13 @@ def _parameters(kind: type[BaseModel]) -> list[dict[str, Any]]:
             "default": None if field.is_required() else schema["properties"][key].get("default"),
             "about": field.description or "",
         }
-        for key, field in kind.model_fields.items()
+        for key, field in ((field.alias or name, field) for name, field in kind.model_fields.items())
     ]
 
 
 def _type(schema: dict[str, Any], defs: dict[str, Any]) -> str:
+    if "x-archc" in schema:
+        return str(schema["x-archc"])
     if "$ref" in schema:
         return _type(defs[schema["$ref"].rpartition("/")[2]], defs)
     if "enum" in schema or "const" in schema:

@@ -1,8 +1,9 @@
-"""The catalogue: every diagnostic of archc, one class each, in three files by where it is found.
+"""The catalogue: every diagnostic of archc, one class each, in four files by where it is found.
 
 Wording: lower case, one sentence, no full stop; the headline stands alone; the help is something to paste.
 """
 
+from archc.errors.foreign import *
 from archc.errors.form import *
 from archc.errors.meaning import *
 from archc.errors.running import *

@@ -50,8 +50,27 @@ class NoTags(Diagnostic):
 
     title = "the tag `{tag}` is not part of the language"
     label = "written here"
-    help = "remove the tag; a quoted value is a string"
+    help = "{hint}"
     tag: str
+    hint: str = "remove the tag; a quoted value is a string"
+
+
+class EmptyChoice(Diagnostic):
+    """A choice without options."""
+
+    title = "this choice has no options"
+    label = "nothing to choose from"
+    help = "write `!choice [1, 2, 4]` or `!choice 1..10`; `[]` as an option of a step means no step"
+
+
+class BadRange(Diagnostic):
+    """A range that is none."""
+
+    title = "this range cannot be read: {problem}"
+    label = "this range"
+    help = "{hint}"
+    problem: str
+    hint: str = "write options as a list (`!choice [small, big]`) and numbers as a range (`!choice 1..10`)"
 
 
 class DuplicateKey(Diagnostic):
@@ -128,6 +147,14 @@ class EmptyPipeline(Diagnostic):
     title = "there are no steps here"
     label = "empty"
     help = "start with `- generate: {{model: small, n: 4}}`"
+
+
+class MisplacedLet(Diagnostic):
+    """A `let` after the first step."""
+
+    title = "names are given before the first step"
+    label = "too late here"
+    help = "move it to the head of this pipeline"
 
 
 class SeveralOps(Diagnostic):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from archc.diagnostics import Diagnostic, Severity
+from archc.diagnostics import Diagnostic, Label, Severity
+from archc.source import Span
 
 # ---- the meaning of a spec
 
@@ -17,6 +18,71 @@ class UnknownOp(Diagnostic):
     help = "{hint}"
     op: str
     hint: str
+
+
+class UnknownParam(Diagnostic):
+    """A `$name` that no param is called."""
+
+    title = "there is no param `${param}`"
+    label = "not declared under `params`"
+    help = "{hint}"
+    param: str
+    hint: str
+
+
+class MissingParam(Diagnostic):
+    """A param without a default to which no value is given."""
+
+    title = "the param `{param}` has no value"
+    label = "declared without a default"
+    help = "give one: `--set params.{param}=…`, or `with: {{{param}: …}}` where the spec is used"
+    param: str
+
+
+class ShadowedOp(Diagnostic):
+    """A `let` that takes the name of an op."""
+
+    title = "`{word}` is an op, so it can't be the name of a value"
+    label = "named here"
+    help = "choose another name, such as `{word}ed`"
+    word: str
+
+
+class UnusedName(Diagnostic):
+    """A value that is named and never read."""
+
+    severity: ClassVar[Severity] = "warning"
+    title = "`{word}` is never read"
+    label = "named here"
+    help = "remove it, or write `{word}` where its candidates are wanted"
+    word: str
+
+
+class UseCycle(Diagnostic):
+    """A spec that uses itself, perhaps through others."""
+
+    title = "these specs use each other without end: {chain}"
+    label = "this closes the circle"
+    help = "remove one of these uses"
+    chain: str
+
+
+class UnlimitedLeft(Diagnostic):
+    """A condition asks what is left of something that no budget limits."""
+
+    title = "no budget limits {what} here, so `left.{what}` is not known"
+    label = "asked here"
+    help = "set one: `budget: {{{what}: …}}`, around this step or for the whole spec"
+    what: str
+
+
+class NotATruth(Diagnostic):
+    """A condition that is a number."""
+
+    title = "a condition is true or false, but this is a {unit}"
+    label = "not a comparison"
+    help = "compare it with something: `… >= 0.8`"
+    unit: str
 
 
 class UnknownPass(Diagnostic):
@@ -97,6 +163,97 @@ class MissingCapability(Diagnostic):
     model: str
 
 
+# ---- choices
+
+
+class OpenChoice(Diagnostic):
+    """A spec with open choices where a closed one is needed."""
+
+    title = "the spec leaves {number} open: {paths}"
+    label = "a choice"
+    help = "close it with `{example}`; `archc space` lists all choices of a spec"
+    number: str
+    paths: str
+    example: str
+
+
+class NoSuchChoice(Diagnostic):
+    """A path that names no choice."""
+
+    title = "there is no choice `{path}`"
+    label = "given here"
+    help = "{hint}"
+    path: str
+    hint: str
+
+
+class NoSuchOption(Diagnostic):
+    """A value that a choice does not offer."""
+
+    title = "the choice `{path}` has no option `{value}`"
+    label = "given here"
+    help = "it offers {offer}"
+    path: str
+    value: str
+    offer: str
+
+    @classmethod
+    def at(cls, span: Span, choice: Span, path: str, value: str, offer: str) -> NoSuchOption:
+        """With the choice shown too."""
+        return cls(span=span, path=path, value=value, offer=offer, also=(Label(choice, "the choice"),))
+
+
+class ChoiceNotThere(Diagnostic):
+    """A value for a choice inside an option that is not taken."""
+
+    title = "there is no choice `{path}` where `{parent}`"
+    label = "not there then"
+    help = "leave it out, or choose `{needed}`"
+    path: str
+    parent: str
+    needed: str
+
+
+class BrokenRequirement(Diagnostic):
+    """Parameters against what the spec requires."""
+
+    title = "the spec requires `{requirement}`, {problem}"
+    label = "required here"
+    help = "{hint}"
+    requirement: str
+    problem: str
+    hint: str
+
+
+class UnfitRequirement(Diagnostic):
+    """A requirement over something that is no parameter, or has no value to compare."""
+
+    title = "the requirement cannot be decided: {problem}"
+    label = "required here"
+    help = "{hint}"
+    problem: str
+    hint: str
+
+
+class NoPoint(Diagnostic):
+    """A search space of which nothing meets the requirements."""
+
+    title = "{tried} meets what the spec requires"
+    label = "required here"
+    help = "relax a requirement, or offer more options"
+    tried: str
+
+
+class EndlessSpace(Diagnostic):
+    """A list of all points, of a space with real numbers."""
+
+    title = "`{path}` may be any number in {numbers}, so the points cannot be listed"
+    label = "no step"
+    help = "give it a step (`{numbers} step …`), close it, or take a sample"
+    path: str
+    numbers: str
+
+
 # ---- the graph
 
 
@@ -112,13 +269,48 @@ class NothingToRead(Diagnostic):
 class MissingFacet(Diagnostic):
     """An op needs a facet that its candidates do not have."""
 
-    title = "`{op}` needs {facet}, but what arrives is {arrives}"
+    title = "{op} needs {facet}, but what arrives is {arrives}"
     label = "needs {facet}"
     help = "{hint}"
     op: str
     facet: str
     arrives: str
     hint: str
+
+
+class StaleFacet(Diagnostic):
+    """An op is told to use a facet that its candidates do not carry any more, or never did."""
+
+    severity: ClassVar[Severity] = "warning"
+    title = "`{op}` is to use {facet}, but what arrives has none"
+    label = "there is nothing to use"
+    help = "put the step that writes it right before this one, or remove `{argument}`"
+    op: str
+    argument: str
+    facet: str
+
+
+class SmallModel(Diagnostic):
+    """Fusing and critique make answers of models of 8B and below worse (Archon, Table 38)."""
+
+    severity: ClassVar[Severity] = "warning"
+    title = "`{op}` asks the small model `{model}`, which does this badly"
+    label = "a small model"
+    help = "let a larger model do it, or use `rank` or `vote` instead"
+    op: str
+    model: str
+
+
+class CostSurprise(Diagnostic):
+    """A plan whose most is far above its least."""
+
+    severity: ClassVar[Severity] = "warning"
+    title = "this may take up to {most:,} calls, though {least:,} may do"
+    label = "most of the difference is here"
+    help = "lower its bound, or set a budget: `budget: {{calls: {suggested}}}`"
+    most: int
+    least: int
+    suggested: int
 
 
 class UnreadCritique(Diagnostic):

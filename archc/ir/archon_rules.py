@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from archc import errors
 from archc.diagnostics import Diagnostic
-from archc.ir.graph import Graph, Node
+from archc.ir.graph import Graph
+from archc.ir.region import Node
 
 _ALONE = frozenset({"critique", "rank", "verify", "write_tests", "evaluate"})
 _OPS = _ALONE | {"generate", "fuse"}

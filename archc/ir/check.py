@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from archc import errors
 from archc.diagnostics import Diagnostic, Label
 from archc.ir.archon_rules import archon_rules
-from archc.ir.graph import Graph, Node
+from archc.ir.control import Control, Visit
+from archc.ir.graph import Graph
 from archc.ir.liveness import added, dead_nodes
+from archc.ir.op import Op
+from archc.ir.origin import Place, found_at, lost_at
+from archc.ir.region import Node
 from archc.ir.shape import Shape
 from archc.values import OF_CANDIDATES, Facet, Interval
 
@@ -18,65 +22,123 @@ MAX_CANDIDATES = 1_000_000
 
 def check(graph: Graph) -> list[Diagnostic]:
     """Errors and warnings, unordered. A graph without errors can be planned and run."""
-    found = [*_arrivals(graph), *_dead(graph), *_ends(graph), *_unused_models(graph)]
+    body = Place(graph.body, Shape())
+    found = [*_arrivals(body), *_dead(graph), *_ends(graph), *_models(graph)]
     if graph.rules == "archon":
         wrong = {d.span for d in found if d.severity == "error"}
         found += [d for d in archon_rules(graph) if d.span not in wrong]
     return found
 
 
-def _arrivals(graph: Graph) -> Iterator[Diagnostic]:
-    shapes = graph.shapes()
+def _arrivals(place: Place) -> Iterator[Diagnostic]:
+    """What is wrong with what arrives at each node; nothing is said about those after a wrong one."""
     broken: set[str] = set()
-    for node in graph.nodes:
-        before = shapes[node.id][0]
-        if broken & set(node.inputs):
+    for node in place.region.nodes:
+        before, after = place.flow[node.id]
+        wrong: list[Diagnostic] = []
+        if not broken & set(node.reads):
+            wrong = [*_wrong(place, node, before, after)]
+            if isinstance(node.op, Control) and not wrong:
+                wrong = [*_conditions(place, node, node.op, before), *_blocks(place, node, node.op, before)]
+            yield from wrong
+        if broken & set(node.reads) or any(d.severity == "error" for d in wrong):
             broken.add(node.id)
-        elif shapes[node.id][1].size.hi > MAX_CANDIDATES:
-            broken.add(node.id)
-            yield errors.TooLarge(span=node.span, what="candidates in one set", limit=MAX_CANDIDATES)
-        elif node.op.reads_candidates and before.size.hi == 0:
-            broken.add(node.id)
-            yield errors.NothingToRead(span=node.span, op=node.op.name)
-        elif missing := sorted(node.op.needs - before.facets):
-            broken.add(node.id)
-            yield from (_missing(graph, node, facet, before) for facet in missing)
-        elif not node.op.reads_candidates and not node.op.annotates and before.size.hi and not _kept(graph, node):
-            yield errors.DiscardedCandidates(span=node.span, op=node.op.name)
-        elif node.op.chooses and before.size.hi == 1:
-            yield errors.RankOfOne(span=node.span, op=node.op.name)
+        elif not wrong:
+            yield from _warnings(place, node, before)
 
 
-def _kept(graph: Graph, node: Node) -> bool:
+def _wrong(place: Place, node: Node, before: Shape, after: Shape) -> Iterator[Diagnostic]:
+    if after.size.hi > MAX_CANDIDATES:
+        yield errors.TooLarge(span=node.span, what="candidates in one set", limit=MAX_CANDIDATES)
+    elif node.op.reads_candidates and before.size.hi == 0:
+        yield errors.NothingToRead(span=node.span, op=node.op.name)
+    else:
+        for facet in sorted(node.op.needs - before.facets):
+            yield _missing(place, node, f"`{node.op.name}`", facet, before)
+
+
+def _warnings(place: Place, node: Node, before: Shape) -> Iterator[Diagnostic]:
+    op = node.op
+    if not (_reads(op) or op.annotates) and before.size.hi and not _kept(place, node):
+        yield errors.DiscardedCandidates(span=node.span, op=op.name)
+    elif op.chooses and before.size.hi == 1:
+        yield errors.RankOfOne(span=node.span, op=op.name)
+    for argument, facet in op.welcomes.items():
+        if argument in node.arg_spans and facet not in before.facets:
+            lost = lost_at(place, node.inputs, facet)
+            also = (Label(lost.span, f"this starts new candidates, without {WHAT[facet]}"),) if lost else ()
+            yield errors.StaleFacet(
+                span=node.place(argument), also=also, op=op.name, argument=argument, facet=WHAT[facet]
+            )
+
+
+def _kept(place: Place, node: Node) -> bool:
     """Whether all that arrives is also read by another node."""
-    return all(any(reader.op.reads_candidates for reader in graph.consumers[i]) for i in node.inputs)
+    readers = place.region.consumers
+    return all(any(_reads(reader.op) for reader in readers[i]) for i in node.inputs)
 
 
-def _missing(graph: Graph, node: Node, facet: Facet, before: Shape) -> Diagnostic:
-    shapes = graph.shapes()
-    lost = _lost(graph, node, facet)
-    without = [i for i in node.inputs if facet not in shapes[i][1].facets]
+def _reads(op: Op) -> bool:
+    """Whether it looks at the candidates that arrive; of blocks this is said within them."""
+    return op.reads_candidates or bool(op.blocks)
+
+
+def _blocks(place: Place, node: Node, op: Control, before: Shape) -> Iterator[Diagnostic]:
+    """What is wrong within the blocks, whichever way they are run."""
+    seen: set[Visit] = set()
+    for number, visit in enumerate(op.visits(before)):
+        if visit in seen or visit.arrives.size.hi > MAX_CANDIDATES:
+            continue
+        seen.add(visit)
+        inner = Place(op.blocks[visit.block], visit.arrives, node, place, again=bool(number and op.loops))
+        found = [*_arrivals(inner)]
+        yield from found
+        if any(d.severity == "error" for d in found):
+            return  # later rounds would only repeat it
+
+
+def _conditions(place: Place, node: Node, op: Control, before: Shape) -> Iterator[Diagnostic]:
+    for condition, shape in op.judged(before):
+        for facet in sorted(condition.needs - shape.facets):
+            name = next(n for n in sorted(condition.names) if facet in condition.needs_of(n))
+            yield errors.MissingFacet(
+                span=condition.span,
+                op=f"`{name}`",
+                facet=_wanted(facet),
+                arrives=said(shape),
+                hint=HINTS[facet],
+            )
+            return
+
+
+def _missing(place: Place, node: Node, who: str, facet: Facet, before: Shape) -> Diagnostic:
+    lost = lost_at(place, node.inputs, facet)
     also: tuple[Label, ...] = ()
     if lost:
-        also = (Label(lost.span, f"this starts new candidates, without {_WHAT[facet]}"),)
-    elif len(without) < len(node.inputs):
-        also = tuple(Label(graph.by_id[i].span, f"these come without {_WHAT[facet]}") for i in without)
-    each = "" if facet not in OF_CANDIDATES else " on every candidate"
+        also = (Label(lost.span, f"this starts new candidates, without {WHAT[facet]}"),)
+    elif facet in OF_CANDIDATES and before.size.hi and len(node.inputs) > 1:
+        sources = (place.region.by_id.get(i) for i in node.inputs if facet not in found_at(place, i).facets)
+        also = tuple(Label(source.span, f"these come without {WHAT[facet]}") for source in sources if source)
+    arrives = said(before) + (" in a later round" if place.again else "")
     return errors.MissingFacet(
-        span=node.span, also=also, op=node.op.name, facet=_WHAT[facet] + each, arrives=_said(before), hint=_HINTS[facet]
+        span=node.span, also=also, op=who, facet=_wanted(facet), arrives=arrives, hint=HINTS[facet]
     )
 
 
-def _said(shape: Shape) -> str:
+def _wanted(facet: Facet) -> str:
+    return WHAT[facet] + ("" if facet not in OF_CANDIDATES else " on every candidate")
+
+
+def said(shape: Shape) -> str:
     """What arrives, for people."""
     if not shape.size.hi:
         return "the bare question"
     many = "candidate" if shape.size == Interval(1, 1) else "candidates"
-    has = ", ".join(_WHAT[facet] for facet in sorted(shape.facets))
+    has = ", ".join(WHAT[facet] for facet in sorted(shape.facets))
     return f"{shape.size} {many} with {has}" if has else f"{shape.size} {many} with nothing but text"
 
 
-_WHAT = {
+WHAT = {
     Facet.CRITIQUE: "a critique",
     Facet.SCORE: "a score",
     Facet.VERDICT: "a verdict",
@@ -85,7 +147,7 @@ _WHAT = {
     Facet.TESTS: "tests",
 }
 
-_HINTS = {
+HINTS = {
     Facet.CRITIQUE: "put `critique: {model: …}` before it",
     Facet.SCORE: "put `score: {model: …}` or `evaluate: {model: …}` before it",
     Facet.VERDICT: "put `verify: {model: …, filter: false}` before it",
@@ -95,35 +157,30 @@ _HINTS = {
 }
 
 
-def _lost(graph: Graph, node: Node, facet: Facet) -> Node | None:
-    """The nearest node before `node` at which the facet ended."""
-    shapes = graph.shapes()
-    waiting, seen = list(node.inputs), set(node.inputs)
-    while waiting:
-        here = graph.by_id[waiting.pop()]
-        before, after = shapes[here.id]
-        if facet in before.facets and facet not in after.facets:
-            return here
-        waiting += [i for i in here.inputs if i not in seen]
-        seen.update(here.inputs)
-    return None
-
-
 def _dead(graph: Graph) -> Iterator[Diagnostic]:
     for node in dead_nodes(graph):
         if not node.op.annotates:
             continue  # its candidates are thrown away, which is said where that happens
-        if added(graph, node) == {Facet.CRITIQUE}:
+        if added(node.op) == {Facet.CRITIQUE}:
             yield errors.UnreadCritique(span=node.span)
         else:
             yield errors.DeadOp(span=node.span, op=node.op.name)
 
 
 def _ends(graph: Graph) -> Iterator[Diagnostic]:
-    if graph.output_shape().size.hi == 0:
-        yield errors.NoCandidates(span=graph.by_id[graph.outputs[-1]].span)
+    if graph.nodes and graph.output_shape().size.hi == 0:
+        yield errors.NoCandidates(span=graph.by_id[graph.outputs[-1]].span if graph.outputs else graph.nodes[-1].span)
 
 
-def _unused_models(graph: Graph) -> Iterator[Diagnostic]:
-    asked = {name for node in graph.nodes for name in node.op.models.values()}
-    return (errors.UnusedModel(span=m.span, model=m.name) for m in graph.models if m.name not in asked)
+def _models(graph: Graph) -> Iterator[Diagnostic]:
+    yield from (errors.UnusedModel(span=m.span, model=m.name) for m in graph.models if m.name not in graph.asked)
+    known = {model.name: model for model in graph.models}
+    for node in graph.every:
+        for argument, name in node.op.models.items():
+            if node.op.needs_large and name in known and known[name].shared.small:
+                yield errors.SmallModel(
+                    span=node.place(argument),
+                    also=(Label(known[name].span, "declared small here"),),
+                    op=node.op.name,
+                    model=name,
+                )

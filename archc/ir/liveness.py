@@ -1,63 +1,110 @@
-"""Liveness: which facets that a node adds are read by a later one, or by the user at the end."""
+"""Liveness: which facets that a node adds are read by a later one, or by the user at the end.
+
+One walk backwards over each region; the blocks of a loop are walked until nothing changes.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import reduce
 
-from archc.ir.graph import Graph, Node
-from archc.values import Facet, Facets, facets
+from archc.ir.control import Control
+from archc.ir.graph import Graph
+from archc.ir.op import Op
+from archc.ir.region import Node, Region
+from archc.ir.shape import Shape
+from archc.values import Facet, Facets, Interval, facets
 
 SHOWN = facets(Facet.ANSWER, Facet.SCORE, Facet.VERDICT, Facet.LOGPROB)
 """Facets that a result shows, and that are therefore read when they reach the end."""
 
-
-def added(graph: Graph, node: Node) -> Facets:
-    """The facets that a node writes, over older ones of that name too."""
-    before, _ = graph.shapes()[node.id]
-    return node.op.shape(replace(before, facets=frozenset())).facets
+ALL = frozenset(Facet)
 
 
-def is_read(graph: Graph, node: Node, facet: Facet) -> bool:
-    """Whether anything after `node` reads that facet while it is still there."""
-    waiting, seen = [node.id], {node.id}
-    while waiting:
-        here = waiting.pop()
-        if here in graph.outputs and facet in SHOWN:
-            return True
-        for reader in graph.consumers[here]:
-            if facet in reader.op.reads:
-                return True
-            if _hands_on(graph, reader, facet) and reader.id not in seen:
-                seen.add(reader.id)
-                waiting.append(reader.id)
-    return False
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What later nodes do with what leaves a node: the facets they read, and whether they look at the candidates."""
+
+    facets: Facets = frozenset()
+    candidates: bool = False
+
+    def __or__(self, other: Use) -> Use:
+        return Use(self.facets | other.facets, self.candidates or other.candidates)
 
 
-def _hands_on(graph: Graph, node: Node, facet: Facet) -> bool:
-    """Whether a candidate that arrives with the facet, as perhaps only some do, leaves with the same one."""
-    before, _ = graph.shapes()[node.id]
-    return facet in node.op.shape(replace(before, facets=facets(facet))).facets and facet not in added(graph, node)
+NOT = Use()
 
 
-def candidates_are_read(graph: Graph, node: Node) -> bool:
-    """Whether anything after `node` looks at the candidates that leave it."""
-    waiting, seen = [node.id], {node.id}
-    while waiting:
-        here = waiting.pop()
-        readers = graph.consumers[here]
-        if here in graph.outputs or any(r.op.reads_candidates for r in readers):
-            return True
-        through = [r.id for r in readers if r.op.annotates and r.id not in seen]
-        seen.update(through)
-        waiting += through
-    return False
+def added(op: Op) -> Facets:
+    """The facets that an op writes, over older ones of that name too."""
+    return op.shape(_SOME).facets
 
 
 def dead_nodes(graph: Graph) -> list[Node]:
     """Nodes that change nothing: their facets are not read, and their candidates are old ones or not read either."""
-    return [
-        node
-        for node in graph.nodes
-        if (node.op.annotates or not candidates_are_read(graph, node))
-        and not any(is_read(graph, node, facet) for facet in added(graph, node))
-    ]
+    uses = _Walk().region(graph.body, Use(SHOWN, True))
+    return [node for node in graph.every if _is_dead(node.op, uses.get(node.id, NOT))]
+
+
+def _is_dead(op: Op, use: Use) -> bool:
+    if op.blocks:
+        return use == NOT
+    return (op.annotates or not use.candidates) and not added(op) & use.facets
+
+
+_SOME = Shape(Interval.exactly(2))
+
+Uses = Mapping[str, Use]
+"""By node, of a region and the blocks in it, and of what arrives at these."""
+
+
+class _Walk:
+    """Remembers what it knows of each region, since the blocks of loops in loops are walked again and again."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, Use], Uses] = {}
+
+    def region(self, region: Region, at_end: Use) -> Uses:
+        key = (id(region), at_end)
+        if key not in self._known:
+            self._known[key] = self._region(region, at_end)
+        return self._known[key]
+
+    def _region(self, region: Region, at_end: Use) -> Uses:
+        uses = dict.fromkeys(region.outputs, at_end)
+        for node in reversed(region.nodes):
+            mine = uses.get(node.id, NOT)
+            if isinstance(node.op, Control):
+                before, inner = self._control(node.op, mine)
+                _add(uses, inner)
+            else:
+                before = _before(node.op, mine)
+            _add(uses, dict.fromkeys(node.inputs, before))
+        return uses
+
+    def _control(self, op: Control, after: Use) -> tuple[Use, Uses]:
+        """The use of what arrives at it, and the uses within its blocks and of what these read from around them."""
+        conditions = op.conditions.values()
+        asked = Use(frozenset().union(*(c.needs for c in conditions)), bool(conditions))
+        at_end = after | asked
+        while True:
+            found: dict[str, Use] = {}
+            for block in op.blocks.values():
+                _add(found, self.region(block, at_end))
+            arrives = reduce(Use.__or__, (found.get(block.arrives, NOT) for block in op.blocks.values()), NOT)
+            wider = at_end | arrives
+            if wider == at_end or not op.loops:
+                break
+            at_end = wider
+        return arrives | (after | asked if op.hands_on else NOT), found
+
+
+def _add(uses: dict[str, Use], more: Uses) -> None:
+    for name, use in more.items():
+        uses[name] = uses.get(name, NOT) | use
+
+
+def _before(op: Op, after: Use) -> Use:
+    handed_on = op.shape(replace(_SOME, facets=ALL)).facets & after.facets - added(op)
+    return Use(op.reads | handed_on, op.reads_candidates or (op.annotates and after.candidates))

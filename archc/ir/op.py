@@ -10,18 +10,20 @@ import abc
 import asyncio
 import re
 import sys
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationInfo, field_validator
 
-from archc.calls import MESSAGE_TOKENS, Ask, Conversation, Sampling
+from archc.calls import MESSAGE_TOKENS, NOTHING, Ask, Conversation, Sampling, Spend
+from archc.diagnostics import Diagnostic
 from archc.ir.shape import Shape
 from archc.prompts.reply import REPAIR_BYTES
 from archc.prompts.template import Template, placeholders, read_templates
-from archc.values import CandidateSet, Facets, Interval
+from archc.spec.model import Budget
+from archc.values import CandidateSet, Facet, Facets, Interval
 
 
 class Context(Protocol):
@@ -40,6 +42,38 @@ class Context(Protocol):
 
     def note(self, event: str, **data: Any) -> None:
         """Records a fact in the trace; `degraded` marks a result that took a fallback."""
+
+    async def enter(
+        self,
+        block: str,
+        arrives: CandidateSet,
+        *,
+        turn: int | None = None,
+        copy: int | None = None,
+        limit: Budget | None = None,
+    ) -> Turn:
+        """Runs one of the op's blocks. `turn` (from 0) tells its samples from those of other turns.
+
+        `copy` instead goes on in the row of samples where copy `copy - 1` ends, so that copies of a step that draws
+        one sample draw those that one step of `n` samples would. `limit` is what it may spend, and how long it takes.
+        """
+
+    def holds(self, condition: str, candidates: CandidateSet, turns: Sequence[Turn] = ()) -> bool:
+        """Whether a condition of the op holds of the candidates, after these turns."""
+
+    def took(self, *turns: Turn) -> None:
+        """Says which turns led to the result, so that later conditions count what they spent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One run of a block."""
+
+    result: CandidateSet
+    failed: Diagnostic | None = None
+    """Why there is no result, if there is none."""
+    drawn: Spend = NOTHING
+    """What its samples cost when they were bought, now or before."""
 
 
 ModelName = Annotated[str, Field(description="A name from `models`.")]
@@ -63,8 +97,13 @@ class Op(BaseModel, abc.ABC):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
 
     name: ClassVar[str]
+    main: ClassVar[str] = "model"
+    """The parameter that an argument without a name gives."""
     reads_candidates: ClassVar[bool] = True
     """Whether it looks at the candidates that arrive."""
+
+    needs_large: ClassVar[bool] = False
+    """Whether small models (8B and below) are known to do it badly."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -83,6 +122,11 @@ class Op(BaseModel, abc.ABC):
         return self.needs
 
     @property
+    def welcomes(self) -> dict[str, Facet]:
+        """Facets that are not needed, but surely expected where this parameter is written."""
+        return {}
+
+    @property
     def models(self) -> dict[str, str]:
         """The models it asks, by the field that names them."""
         return {}
@@ -93,6 +137,16 @@ class Op(BaseModel, abc.ABC):
         return False
 
     @property
+    def blocks(self) -> Mapping[str, Any]:
+        """The pipelines it runs, by name (see `archc.ir.control`); none for most."""
+        return {}
+
+    @property
+    def around(self) -> frozenset[str]:
+        """The nodes around its blocks that these read."""
+        return frozenset()
+
+    @property
     def chooses(self) -> bool:
         """Whether all it does is order, drop or merge candidates, so that one alone leaves it nothing to do."""
         return False
@@ -100,6 +154,11 @@ class Op(BaseModel, abc.ABC):
     @property
     def min_candidates(self) -> int:
         """With fewer results than this the question fails; 0 for ops that cannot lose any."""
+        return 0
+
+    @property
+    def samples(self) -> int:
+        """How many independent samples of one prompt it draws, if that is all it does; else 0."""
         return 0
 
     @property

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import reduce
 
 from archc.values import OF_CANDIDATES, Facet, Facets, Interval
 
@@ -18,39 +20,87 @@ class Shape:
     """The facets that every candidate has, but for those whose call failed."""
     tokens: int = 0
     """One candidate's text."""
-    notes: int = 0
-    """One candidate's critique and verdict together."""
+    critique: int = 0
+    """One candidate's critique."""
+    reason: int = 0
+    """The reason of one candidate's verdict."""
     tests: int = 0
     """All tests together."""
     question: int = 0
     """The conversation that leads to the question."""
+    may_abstain: bool = False
+    """Whether candidates may be abstentions, over which most ops pass without a call."""
+    around: tuple[tuple[str, Shape], ...] = ()
+    """The named values from around a region that it reads, by node."""
+
+    @property
+    def notes(self) -> int:
+        """One candidate's critique and verdict together."""
+        return self.critique + self.reason
 
     def fresh(self, size: Interval, tokens: int, *adds: Facet) -> Shape:
         """New candidates: every facet of the old ones is gone."""
-        return replace(self, size=size, tokens=tokens, notes=0, facets=(self.facets - OF_CANDIDATES) | frozenset(adds))
+        facets = (self.facets - OF_CANDIDATES) | frozenset(adds)
+        return Shape(size, facets, tokens, tests=self.tests, question=self.question)
 
     def adding(self, *adds: Facet, notes: int = 0, size: Interval | None = None) -> Shape:
-        """The same candidates (or `size` of them) with more facets."""
-        return replace(self, facets=self.facets | frozenset(adds), notes=self.notes + notes, size=size or self.size)
+        """The same candidates (or `size` of them) with more facets; `notes` are the tokens of what is added."""
+        return replace(
+            self,
+            facets=self.facets | frozenset(adds),
+            critique=notes if Facet.CRITIQUE in adds else self.critique,
+            reason=notes if Facet.VERDICT in adds else self.reason,
+            size=size or self.size,
+        )
+
+    def one(self) -> Shape:
+        """A single one of the candidates."""
+        return replace(self, size=Interval.exactly(1))
+
+    def hull(self, other: Shape) -> Shape:
+        """What holds whichever of the two it is."""
+        return replace(
+            self._wider(other),
+            size=Interval(min(self.size.lo, other.size.lo), max(self.size.hi, other.size.hi)),
+            facets=_common((self, other)) | (self.facets & other.facets - OF_CANDIDATES),
+            tests=max(self.tests, other.tests),
+        )
+
+    def covering(self, other: Shape) -> Shape:
+        """The same, with its upper ends raised to hold for `other`, which may stand in when calls fail."""
+        return replace(self._wider(other), size=Interval(self.size.lo, max(self.size.hi, other.size.hi)))
+
+    def _wider(self, other: Shape) -> Shape:
+        """The greater of all lengths."""
+        return replace(
+            self,
+            tokens=max(self.tokens, other.tokens),
+            critique=max(self.critique, other.critique),
+            reason=max(self.reason, other.reason),
+            may_abstain=self.may_abstain or other.may_abstain,
+        )
 
     @classmethod
     def concat(cls, shapes: list[Shape], start: Shape) -> Shape:
         """The shape of sets put one after the other; `start` is that of the bare question."""
         if not shapes:
             return start
-        size = sum((s.size for s in shapes), Interval(0, 0))
-        with_candidates = [s.facets for s in shapes if s.size.hi]
-        common = frozenset.intersection(*with_candidates) & OF_CANDIDATES if with_candidates else frozenset()
-        tests = frozenset().union(*(s.facets for s in shapes)) - OF_CANDIDATES
+        if len(shapes) == 1:
+            return shapes[0]
         return replace(
-            start,
-            size=size,
-            facets=common | tests,
-            tokens=max(s.tokens for s in shapes),
-            notes=max(s.notes for s in shapes),
+            reduce(Shape._wider, shapes),
+            size=Interval(sum(s.size.lo for s in shapes), sum(s.size.hi for s in shapes)),
+            facets=_common(shapes) | (frozenset().union(*(s.facets for s in shapes)) - OF_CANDIDATES),
             tests=sum(s.tests for s in shapes),
+            around=(),
         )
 
     def __str__(self) -> str:
         names = "".join(f" +{name}" for name in sorted(self.facets))
         return f"[{self.size}]{names}"
+
+
+def _common(shapes: Iterable[Shape]) -> Facets:
+    """The facets that every candidate of any of them has."""
+    full = [s.facets for s in shapes if s.size.hi]
+    return frozenset.intersection(*full) & OF_CANDIDATES if full else frozenset()

@@ -1,26 +1,56 @@
-"""Show: a graph as text, one node a line."""
+"""Show: a graph as text, one node a line, the nodes of blocks further in."""
 
 from __future__ import annotations
 
-from archc.ir.graph import Graph, Node
+from collections.abc import Iterator, Mapping
+
+from archc.ir.control import Control
+from archc.ir.graph import Graph
+from archc.ir.region import Node, Region
+from archc.ir.shape import Shape
+
+Row = tuple[str, str, str]
+"""The node, its op with what it reads and its parameters, and the shape that leaves."""
 
 
 def show(graph: Graph) -> str:
     """Each node with its inputs, the parameters that differ from their defaults, and the shape that leaves."""
-    shapes = graph.shapes()
-    rows = [(node.id, _call(node), str(shapes[node.id][1])) for node in graph.nodes]
-    wide = [max(len(row[i]) for row in rows) for i in (0, 1)]
-    lines = [f"{name:<{wide[0]}} = {call:<{wide[1]}} : {shape}" for name, call, shape in rows]
+    rows = list(_rows(graph.body, Shape(), 0))
+    wide = [max((len(row[i]) for row in rows if row[2]), default=0) for i in (0, 1)]
+    lines = [f"{name:<{wide[0]}} = {call:<{wide[1]}} : {shape}" if shape else name for name, call, shape in rows]
     several = graph.output_shape().size.hi > 1
     rule = " (the first candidate)" if several else ""
     return "\n".join([*lines, f"answer = {' & '.join(graph.outputs)}{rule}"])
 
 
+def _rows(region: Region, arrives: Shape, level: int) -> Iterator[Row]:
+    flow = region.flow(arrives)
+    pad = "  " * level
+    for node in region.nodes:
+        before, after = flow[node.id]
+        yield pad + node.id, _call(node), str(after)
+        if isinstance(node.op, Control):
+            first = {visit.block: visit.arrives for visit in reversed(node.op.visits(before))}
+            yield from _blocks(node.op.blocks, first, level + 1)
+
+
+def _blocks(blocks: Mapping[str, Region], arrives: Mapping[str, Shape], level: int) -> Iterator[Row]:
+    for name, block in blocks.items():
+        given = f"{block.arrives} -> {' & '.join(block.outputs) or 'nothing'}"
+        yield "  " * level + f"{_SHOWN.get(name, name)}: {given}", "", ""
+        yield from _rows(block, arrives[name], level + 1)
+
+
+_SHOWN = {"otherwise": "else"}
+
+
 def _call(node: Node) -> str:
-    fields = type(node.op).model_fields
-    given = node.op.model_dump(mode="json", exclude_defaults=True)
-    args = [f"{key}={_short(given[key])}" for key in fields if key in given]
-    return f"{node.op.name}({', '.join([*node.inputs, *args])})"
+    op = node.op
+    given = op.model_dump(mode="json", exclude_defaults=True)
+    inner = {name.partition(".")[0] for name in op.blocks}
+    fields = {name: field.alias or name for name, field in type(op).model_fields.items() if name not in inner}
+    args = [f"{key}={_short(given[name])}" for name, key in fields.items() if name in given]
+    return f"{op.name}({', '.join([*node.inputs, *args])})"
 
 
 def _short(value: object) -> str:

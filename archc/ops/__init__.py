@@ -6,8 +6,13 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
+from archc.ir.condition import Condition
+from archc.ir.control import Control, parameters_with
 from archc.ir.op import Op
+from archc.ir.region import Region
+from archc.spec.vocabulary import Vocabulary
 
 
 @cache
@@ -41,3 +46,34 @@ def _installed() -> dict[str, str]:
     if clash:
         raise ImportError(f"an installed package offers an op named `{min(clash)}`, which archc already has")
     return points
+
+
+class _Vocabulary:
+    """What the surface forms must know of ops; implements `archc.spec.vocabulary.Vocabulary`."""
+
+    def main(self, op: str) -> str:
+        """See there."""
+        return op_class(op).main if op in names() else Op.main
+
+    def regions(self, op: str) -> tuple[str, ...]:
+        """See there."""
+        return self._with(op, Region, many=False)
+
+    def region_lists(self, op: str) -> tuple[str, ...]:
+        """See there."""
+        return self._with(op, Region, many=True)
+
+    def conditions(self, op: str) -> tuple[str, ...]:
+        """See there."""
+        return self._with(op, Condition, many=False)
+
+    def _with(self, op: str, what: type[Any], many: bool) -> tuple[str, ...]:
+        if op not in names():
+            return ()
+        kind = op_class(op)
+        unrolled = issubclass(kind, Control) and kind.unrolled is not None
+        held = parameters_with(kind, what)
+        return tuple(name for name, several in held.items() if (several and not unrolled) is many)
+
+
+VOCABULARY: Vocabulary = _Vocabulary()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import PositiveInt
 
@@ -74,6 +74,8 @@ class Critique(ModelOp):
         - critique: {model: big}
         - fuse: {model: big}
     """
+
+    needs_large: ClassVar[bool] = True
 
     by: Literal["list", "each"] = "list"
     """Whether one call sees all answers, or each answer has its own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -31,6 +31,8 @@ class Extract(Op):
         - extract: {kind: number}
         - vote
     """
+
+    main: ClassVar[str] = "kind"
 
     kind: Literal["number", "letter", "boxed", "code", "regex", "json"]
     """What an answer looks like."""

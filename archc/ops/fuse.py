@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import PositiveInt
 
 from archc.calls import Completion, Failed
@@ -24,6 +26,8 @@ class Fuse(ModelOp):
         - generate: {model: small, n: 4}
         - fuse: {model: big}
     """
+
+    needs_large: ClassVar[bool] = True
 
     n: PositiveInt = 1
     """How many new answers."""

@@ -50,6 +50,10 @@ class Generate(ModelOp):
         return self.min_valid
 
     @property
+    def samples(self) -> int:
+        return self.n
+
+    @property
     def needs_logprobs(self) -> bool:
         return self.logprobs
 

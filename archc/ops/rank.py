@@ -52,6 +52,8 @@ class Rank(ModelOp):
     """How many to keep; all by default."""
     use_critiques: bool = True
     """Whether the judge also sees the critiques, where there are any."""
+    always: bool = False
+    """Whether to ask the judge even about one answer, where there is nothing to choose (Archon does)."""
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
     """Sampling temperature of the judge."""
     repair: bool = True
@@ -74,6 +76,10 @@ class Rank(ModelOp):
         return self.needs if self.by == "score" or not self.use_critiques else facets(Facet.CRITIQUE)
 
     @property
+    def welcomes(self) -> dict[str, Facet]:
+        return {"use_critiques": Facet.CRITIQUE} if self.use_critiques and self.by == "list" else {}
+
+    @property
     def chooses(self) -> bool:
         return True
 
@@ -94,7 +100,8 @@ class Rank(ModelOp):
 
     def _rounds(self, before: Shape) -> Interval:
         """A list of one is not worth a call."""
-        return Interval(int(before.size.lo > 1), int(before.size.hi > 1))
+        few = 0 if self.always else 1
+        return Interval(int(before.size.lo > few), int(before.size.hi > few))
 
     async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
         old = before.candidates
@@ -105,7 +112,7 @@ class Rank(ModelOp):
         return before.with_candidates(old[i] for i in order[: self.top_k])
 
     async def _judged(self, ctx: Context, old: tuple[Candidate, ...]) -> list[int]:
-        if len(old) < 2:
+        if len(old) < (1 if self.always else 2):
             return list(range(len(old)))
         place = ctx.order(len(old))
         shuffled = [old[i] for i in place]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 
@@ -30,6 +30,8 @@ class Select(Op):
         - score: {model: big}
         - select: {by: score}
     """
+
+    main: ClassVar[str] = "by"
 
     by: Literal["first", "score", "logprob", "verdict", "shortest", "longest", "random", "medoid"] = "first"
     """What makes an answer better."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 
@@ -32,6 +32,8 @@ class Vote(Op):
         - extract: {kind: number}
         - vote
     """
+
+    main: ClassVar[str] = "by"
 
     by: Literal["majority", "score", "logprob"] = "majority"
     """What a vote weighs. Where any score is negative, scores are first moved to between 0 and 1."""

@@ -29,7 +29,7 @@ class Step:
     @property
     def removed(self) -> list[str]:
         """The nodes that are gone."""
-        return [node.id for node in self.before.nodes if node.id not in self.after.by_id]
+        return [node.id for node in self.before.every if node.id not in self.after.by_id]
 
 
 def optimise(graph: Graph, skip: Collection[str] = ()) -> list[Step]:

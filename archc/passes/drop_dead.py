@@ -11,34 +11,36 @@ After:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from archc.ir.graph import Graph
 from archc.ir.liveness import dead_nodes
+from archc.ir.region import Region
+from archc.ir.rewrite import with_blocks
 
 
 def drop_dead(graph: Graph) -> Graph:
     """Removes dead nodes until there are none, since each may have been the only reader of another."""
     while dead := dead_nodes(graph):
-        smaller = _without(graph, {node.id for node in dead})
-        if smaller is None:
+        body = _without(graph.body, {node.id for node in dead}, {})
+        if not body.outputs:
             return graph
-        graph = smaller
+        graph = replace(graph, body=body)
     return graph
 
 
-def _without(graph: Graph, gone: set[str]) -> Graph | None:
-    """The graph in which those that read a node that is gone read its inputs; None if no output would be left."""
-    instead: dict[str, tuple[str, ...]] = {}
+def _without(region: Region, gone: Collection[str], around: dict[str, tuple[str, ...]]) -> Region:
+    """The region in which those that read a node that is gone read its inputs, in its blocks too."""
+    instead = {**around, region.arrives: (region.arrives,)}
 
     def rewired(names: Iterable[str]) -> tuple[str, ...]:
         return tuple(out for name in names for out in instead[name])
 
-    for node in graph.nodes:
+    nodes = []
+    for node in region.nodes:
         instead[node.id] = rewired(node.inputs) if node.id in gone else (node.id,)
-    outputs = rewired(graph.outputs)
-    if not outputs:
-        return None
-    nodes = (replace(n, inputs=rewired(n.inputs)) for n in graph.nodes if n.id not in gone)
-    return replace(graph, nodes=tuple(nodes), outputs=outputs)
+        if node.id not in gone:
+            op = with_blocks(node.op, lambda block: _without(block, gone, instead))
+            nodes.append(replace(node, op=op, inputs=rewired(node.inputs)))
+    return replace(region, nodes=tuple(nodes), outputs=rewired(region.outputs))

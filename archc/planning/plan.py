@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from archc import errors
 from archc.diagnostics import ArchcBug, Diagnostic, in_source_order
 from archc.ir.check import check
-from archc.ir.graph import Graph, Model
-from archc.ir.op import Calls
+from archc.ir.graph import Graph
+from archc.ir.region import Node
 from archc.ir.shape import Shape
 from archc.passes import Step
+from archc.planning.bounds import Bound, Bounds, Whole
+from archc.planning.cost import Cost
 from archc.values import Interval
 
 QUESTION_TOKENS = 512
@@ -20,51 +22,8 @@ QUESTION_TOKENS = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """Bounds of a node or of a whole plan. `usd` is None where a price is not known.
-
-    `calls` are completions drawn. The upper ends hold for every run whose questions have at most the planned tokens
-    and whose models count tokens alike; retries of failed attempts come on top. The lower ends hold when no call fails.
-    """
-
-    calls: Interval
-    prompt_tokens: Interval
-    completion_tokens: Interval
-    usd: tuple[float, float] | None
-
-    @property
-    def tokens(self) -> Interval:
-        """Prompt and completion together."""
-        return self.prompt_tokens + self.completion_tokens
-
-    def __add__(self, other: Cost) -> Cost:
-        usd = None
-        if self.usd is not None and other.usd is not None:
-            usd = (self.usd[0] + other.usd[0], self.usd[1] + other.usd[1])
-        return Cost(
-            self.calls + other.calls,
-            self.prompt_tokens + other.prompt_tokens,
-            self.completion_tokens + other.completion_tokens,
-            usd,
-        )
-
-    def as_json(self) -> dict[str, Any]:
-        """A JSON-ready form; intervals are `[lo, hi]`."""
-        return {
-            "calls": [self.calls.lo, self.calls.hi],
-            "prompt_tokens": [self.prompt_tokens.lo, self.prompt_tokens.hi],
-            "completion_tokens": [self.completion_tokens.lo, self.completion_tokens.hi],
-            "tokens": [self.tokens.lo, self.tokens.hi],
-            "usd": list(self.usd) if self.usd is not None else None,
-        }
-
-
-FREE = Cost(Interval(0, 0), Interval(0, 0), Interval(0, 0), (0.0, 0.0))
-
-
-@dataclass(frozen=True, slots=True)
 class NodePlan:
-    """One node's part of the plan."""
+    """One node's part of the plan; that of a node with blocks holds what is in them."""
 
     id: str
     op: str
@@ -75,6 +34,8 @@ class NodePlan:
     """Calls within the node that must wait for each other."""
     shape: Shape
     """What leaves the node."""
+    level: int = 0
+    """How many blocks it lies in."""
 
     def as_json(self) -> dict[str, Any]:
         """A JSON-ready form."""
@@ -86,6 +47,7 @@ class NodePlan:
             "depth": [self.depth.lo, self.depth.hi],
             "candidates": [self.shape.size.lo, self.shape.size.hi],
             "facets": sorted(self.shape.facets),
+            "level": self.level,
         }
 
 
@@ -125,31 +87,32 @@ def plan(graph: Graph, question_tokens: int = QUESTION_TOKENS, steps: Iterable[S
     steps = tuple(steps)
     if broken := [d for d in check(graph) if d.severity == "error"]:
         raise ArchcBug(f"a broken graph reached the planner: {broken[0].headline}")
-    warnings = check(steps[0].before if steps else graph)
-    shapes = graph.shapes(question_tokens)
-    nodes = []
-    for node in graph.nodes:
-        before, after = shapes[node.id]
-        prices = node.op.calls(before)
-        cost = sum((_cost(price, graph.model(price.model)) for price in prices), FREE)
-        model = ", ".join(dict.fromkeys(node.op.models.values()))
-        nodes.append(NodePlan(node.id, node.op.name, model, cost, node.op.depth(before), after))
-    total = sum((n.cost for n in nodes), FREE)
-    found = in_source_order([*warnings, *_budget(graph, total)])
-    return Plan(graph, tuple(nodes), total, graph.depth(question_tokens), question_tokens, found, steps)
+    written = steps[0].before if steps else graph
+    warnings = [*written.warnings, *check(written)]
+    whole = Bounds(graph).of(graph.body, Shape(question=question_tokens))
+    nodes = tuple(_node(node, level, whole.nodes) for node, level in graph.levels() if node.id in whole.nodes)
+    found = in_source_order([*warnings, *_budget(graph, whole.cost), *_surprise(graph, whole)])
+    return Plan(graph, nodes, whole.cost, whole.depth, question_tokens, found, steps)
 
 
-def _cost(price: Calls, model: Model) -> Cost:
-    prompt = price.count * price.prompt
-    completion = Interval(0, price.count.hi * price.completion)
-    rate = model.shared.price
-    usd = None
-    if rate:
-        at = (rate.prompt / 1e6, rate.completion / 1e6)
-        usd = (prompt.lo * at[0] + completion.lo * at[1], prompt.hi * at[0] + completion.hi * at[1])
-    elif price.count.hi == 0:
-        usd = (0.0, 0.0)
-    return Cost(price.count, prompt, completion, usd)
+def _node(node: Node, level: int, bounds: Mapping[str, Bound]) -> NodePlan:
+    bound = bounds[node.id]
+    model = ", ".join(dict.fromkeys(node.op.models.values()))
+    return NodePlan(node.id, node.op.name, model, bound.cost, bound.depth, bound.shape, level)
+
+
+SURPRISE = 20
+"""A plan whose most is so many times its least deserves a word."""
+
+
+def _surprise(graph: Graph, whole: Whole) -> list[Diagnostic]:
+    most, least = whole.cost.calls.hi, max(1, whole.cost.calls.lo)
+    if graph.budget.calls is not None:
+        most = min(most, graph.budget.calls)
+    if most <= SURPRISE * least:
+        return []
+    widest = max(graph.nodes, key=lambda n: whole.nodes[n.id].cost.calls.hi - whole.nodes[n.id].cost.calls.lo)
+    return [errors.CostSurprise(span=widest.span, most=most, least=least, suggested=SURPRISE * least)]
 
 
 def _budget(graph: Graph, total: Cost) -> list[Diagnostic]:

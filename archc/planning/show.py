@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from archc.diagnostics import printable
 from archc.ir.show import show
-from archc.planning.plan import Cost, Plan
+from archc.planning.cost import Cost
+from archc.planning.plan import Plan
 from archc.values import Interval
 
 _HEAD = ("node", "model", "candidates", "calls", "depth", "prompt tokens", "completion tokens", "USD")
@@ -27,7 +28,9 @@ def show_plan(plan: Plan) -> str:
 def _table(plan: Plan) -> str:
     rows: list[tuple[str, ...]] = [_HEAD]
     for node in plan.nodes:
-        rows.append((node.id, node.model or "-", str(node.shape.size), *_cost(node.cost, node.depth)))
+        rows.append(
+            ("  " * node.level + node.id, node.model or "-", str(node.shape.size), *_cost(node.cost, node.depth))
+        )
     rows.append(("total", "", "", *_cost(plan.cost, plan.depth)))
     wide = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
     return "\n".join(

@@ -10,37 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from archc.calls import MESSAGE_TOKENS, Conversation, Sampling, Usage
+from archc.calls import MESSAGE_TOKENS, NOTHING, Conversation, Sampling, Spend, Usage
 from archc.spec.model import Budget, Price
-
-
-@dataclass(frozen=True, slots=True)
-class Spend:
-    """An amount of everything that is limited. Also a count of what was spent."""
-
-    calls: int = 0
-    prompt: int = 0
-    completion: int = 0
-    usd: float = 0.0
-
-    def __add__(self, other: Spend) -> Spend:
-        return Spend(
-            self.calls + other.calls,
-            self.prompt + other.prompt,
-            self.completion + other.completion,
-            self.usd + other.usd,
-        )
-
-    def __sub__(self, other: Spend) -> Spend:
-        return self + Spend(-other.calls, -other.prompt, -other.completion, -other.usd)
-
-    def __mul__(self, factor: int) -> Spend:
-        return Spend(self.calls * factor, self.prompt * factor, self.completion * factor, self.usd * factor)
-
-    @property
-    def tokens(self) -> int:
-        """Prompt and completion together."""
-        return self.prompt + self.completion
 
 
 def worst_case(messages: Conversation, sampling: Sampling, price: Price | None) -> Spend:
@@ -63,11 +34,21 @@ class Scope:
     limit: Budget
     spent: Spend = field(default_factory=Spend)
     reserved: Spend = field(default_factory=Spend)
+    deadline: float | None = None
+    """When its seconds are over, on the clock."""
+    inner: bool = False
+    """Whether it is that of a block: then its end is no end of the run."""
+    shared: bool = False
+    """Whether several questions spend from it: then what is left is no one's to count with."""
+    base: Spend = NOTHING
+    """What had led to its begin."""
+    refusals: list[str] = field(default_factory=list)
+    """What there was too little of, each time a call was not sent."""
 
     @cached_property
     def limited(self) -> bool:
         """Whether anything but time is limited."""
-        return any(limit is not None for limit in (self.limit.calls, self.limit.tokens, self.limit.usd))
+        return bool(self.limit.limited)
 
     def lacks(self, more: Spend) -> str:
         """What there is too little of for `more` beside what is spent; empty if it fits."""
@@ -81,6 +62,16 @@ class Scope:
                 return f"{limit:,} {unit} for {self.name} are not enough"
         return ""
 
+    def left(self, drawn: Spend) -> Spend:
+        """What is left of its limits after what has led here; nothing where it has none."""
+        used = drawn - self.base
+        return Spend(
+            max(0, (self.limit.calls or 0) - used.calls),
+            max(0, (self.limit.tokens or 0) - used.tokens),
+            0,
+            max(0.0, (self.limit.usd or 0.0) - used.usd),
+        )
+
 
 class Ledger:
     """Reserves and settles in several scopes at once. One per session; scopes may be shared between questions."""
@@ -88,18 +79,18 @@ class Ledger:
     def __init__(self) -> None:
         self._settled = asyncio.Event()
 
-    async def reserve(self, scopes: Sequence[Scope], each: Spend, count: int) -> tuple[int, str]:
+    async def reserve(self, scopes: Sequence[Scope], each: Spend, count: int) -> int | Scope:
         """Reserves as many of `count` times `each` as fit, at least one; waits while other reservations are in the way.
 
-        Gives their number; or 0 and what there is too little of, if not even one will fit whatever comes back.
+        Gives their number; or the scope in which not even one will fit, whatever comes back.
         """
         while not (fit := _fitting(scopes, each, count)):
-            if reason := next(filter(None, (scope.lacks(each) for scope in scopes)), ""):
-                return 0, reason
+            if lacking := next((scope for scope in scopes if scope.lacks(each)), None):
+                return lacking
             await self._settled.wait()
         for scope in scopes:
             scope.reserved += each * fit
-        return fit, ""
+        return fit
 
     def settle(self, scopes: Sequence[Scope], reserved: Spend, spent: Spend) -> None:
         """Gives a reservation back and books what was really spent."""

@@ -9,32 +9,59 @@ from itertools import pairwise
 from typing import Any
 
 from archc import errors
-from archc.calls import CallError, Completion, Conversation, Failed, FailureKind, Purpose, Request, Sampling, Usage
+from archc.calls import (
+    CallError,
+    Completion,
+    Conversation,
+    Failed,
+    FailureKind,
+    Purpose,
+    Request,
+    Sampling,
+    Spend,
+    Usage,
+)
 from archc.diagnostics import RunError
-from archc.ir.graph import Node
-from archc.runtime.budget import Ledger, Scope, Spend, priced, worst_case
+from archc.ir.region import Node
+from archc.runtime.budget import Ledger, Scope, priced, worst_case
 from archc.runtime.identity import CallSet, SampleId
 from archc.runtime.journal import Journal
 from archc.runtime.lane import Lane
 from archc.runtime.trace import Trace
+from archc.spec.model import Budget
 
 Sample = Completion | Failed
 
 
 @dataclass(frozen=True)
 class Query:
-    """One question being answered: its budget scopes, its deadline on the clock, its seed."""
+    """One question being answered, or a part of it within a budget of its own."""
 
     id: str
     question: Conversation
     seed: int
     scopes: tuple[Scope, ...]
-    deadline: float | None
+    """The budgets that hold, the innermost last."""
     trace: Trace
-    refusals: list[str] = field(default_factory=list)
-    """What there was too little of, each time a call was not sent."""
     memory: dict[str, Completion] = field(default_factory=dict)
     """What was bought for this question, where there is no journal."""
+
+    @property
+    def refusals(self) -> list[str]:
+        """What there was too little of for the whole question."""
+        return [reason for scope in self.scopes if not scope.inner for reason in scope.refusals]
+
+    @property
+    def first_to_end(self) -> Scope | None:
+        """The scope with the earliest deadline, if there is one."""
+        timed = [scope for scope in self.scopes if scope.deadline is not None]
+        return min(timed, key=lambda scope: scope.deadline or 0.0, default=None)
+
+    def within(self, limit: Budget, now: float, base: Spend) -> Query:
+        """The same for a block with a budget of its own."""
+        deadline = None if limit.seconds is None else now + limit.seconds
+        scope = Scope("this block", limit, deadline=deadline, inner=True, base=base)
+        return replace(self, scopes=(*self.scopes, scope))
 
 
 @dataclass(frozen=True)
@@ -70,7 +97,7 @@ class Governor:
     def __init__(self, lanes: Mapping[str, Lane], journal: Journal | None, clock: Callable[[], float]) -> None:
         self._lanes = lanes
         self._journal = journal
-        self._clock = clock
+        self.clock = clock
         self._ledger = Ledger()
         self._claimed: dict[str, asyncio.Future[None]] = {}
 
@@ -85,12 +112,13 @@ class Governor:
         prompt: str,
         n: int,
         first: int,
+        path: tuple[int, ...] = (),
         schema: str | None,
         logprobs: bool,
     ) -> tuple[Sample, ...]:
         """The samples in order: from the journal where they are, else bought. See `archc.calls.Ask`."""
         lane = self._lanes[model]
-        calls = CallSet(lane.backend.fingerprint, messages, sampling, schema, logprobs, query.seed, node.site)
+        calls = CallSet(lane.backend.fingerprint, messages, sampling, schema, logprobs, query.seed, (node.site, *path))
         request = Request(
             messages, sampling, (), Purpose(node.op.name, prompt, query.question[-1].content), schema, logprobs
         )
@@ -102,9 +130,13 @@ class Governor:
         except TimeoutError:
             if not limit.expired():
                 raise
-        if late := batch.without(samples):
-            samples |= self._refuse(late, "the time is over")
+        if (late := batch.without(samples)) and (ended := query.first_to_end):
+            samples |= self._refuse(late, ended, "the time is over")
         return tuple(samples[key] for key in batch.keys)
+
+    def price(self, model: str, completions: Sequence[Completion]) -> Spend:
+        """What completions of a model cost when they were bought."""
+        return priced(len(completions), _total(completions), self._lanes[model].model.shared.price)
 
     async def _obtain(self, batch: Batch, samples: dict[str, Sample]) -> None:
         """Fills `samples` until all are there or the time is over."""
@@ -147,9 +179,9 @@ class Governor:
         """
         attempt = 0
         while rest:
-            granted, reason = await self._ledger.reserve(rest.query.scopes, each, len(rest.keys))
-            if not granted:
-                samples |= self._refuse(rest, reason)
+            granted = await self._ledger.reserve(rest.query.scopes, each, len(rest.keys))
+            if isinstance(granted, Scope):
+                samples |= self._refuse(rest, granted, granted.lacks(each))
                 return
             now = rest.part(rest.ids[:granted])
             outcome = await self._attempt(now, attempt, each * granted)
@@ -166,7 +198,7 @@ class Governor:
         """One try. The reservation is settled and the trace told in every case."""
         request = replace(batch.request, seeds=tuple(one.seed for one in batch.ids))
         spent, outcome, reason = Spend(), "aborted", ""
-        started = self._clock()
+        started = self.clock()
         try:
             async with batch.lane.slot():
                 spent = reserved  # what it may have cost if it is cancelled from here on
@@ -189,17 +221,19 @@ class Governor:
         fingerprint = batch.lane.backend.fingerprint
         await self._journal.put([(k, fingerprint, c) for k, c in zip(batch.keys, completions, strict=True)])
 
-    def _refuse(self, batch: Batch, reason: str) -> dict[str, Failed]:
+    def _refuse(self, batch: Batch, scope: Scope, reason: str) -> dict[str, Failed]:
         query, calls = batch.query, len(batch.keys)
-        query.refusals.append(reason)
-        query.trace.emit("refused", query=query.id, node=batch.node.id, calls=calls, reason=reason)
-        if any(scope.limit.on_exhausted == "error" for scope in query.scopes):
+        scope.refusals.append(reason)
+        place = {"block": True} if scope.inner else {}
+        query.trace.emit("refused", query=query.id, node=batch.node.id, calls=calls, reason=reason, **place)
+        if not scope.inner and any(one.limit.on_exhausted == "error" for one in query.scopes):
             raise RunError(errors.BudgetExhausted(span=batch.node.span, reason=reason))
         return dict.fromkeys(batch.keys, Failed(FailureKind.BUDGET, reason))
 
     def _left(self, query: Query) -> float | None:
-        """Seconds until the question's deadline, if it has one."""
-        return None if query.deadline is None else max(0.0, query.deadline - self._clock())
+        """Seconds until the nearest deadline, if there is one."""
+        ending = query.first_to_end
+        return None if ending is None or ending.deadline is None else max(0.0, ending.deadline - self.clock())
 
     def _note(self, batch: Batch, attempt: int, started: float, outcome: str, spent: Spend, reason: str) -> None:
         event: dict[str, Any] = {
@@ -210,7 +244,7 @@ class Governor:
             "prompt": batch.request.purpose.prompt,
             "samples": [one.index for one in batch.ids],
             "attempt": attempt,
-            "seconds": round(self._clock() - started, 6),
+            "seconds": round(self.clock() - started, 6),
             "outcome": outcome,
             "calls": spent.calls,
             "prompt_tokens": spent.prompt,

@@ -32,8 +32,8 @@ class CallSet:
     logprobs: bool
     seed: int
     """The run's seed."""
-    site: int
-    """The asking node's site."""
+    site: tuple[int, ...]
+    """The asking node's site, and the turns of the loops around it."""
 
     def samples(self, first: int, n: int) -> list[SampleId]:
         """Samples `first` … `first + n - 1`.
@@ -48,7 +48,7 @@ class CallSet:
             self.schema,
             self.logprobs,
             self.seed,
-            self.site,
+            self.site[0] if len(self.site) == 1 else self.site,
         ]
         common = sha256(json.dumps(content).encode())
         base = int.from_bytes(common.digest()[:4]) & 0x3FFFFFFF

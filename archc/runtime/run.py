@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from archc.calls import Spend
 from archc.diagnostics import Diagnostic
-from archc.runtime.budget import Spend
+from archc.ir.graph import Graph
 from archc.runtime.trace import Event
 from archc.values import Candidate
 
@@ -30,6 +32,8 @@ class NodeTally:
     ended: float | None = None
     candidates: int = 0
     """How many left the node."""
+    level: int = 0
+    """How many blocks it lies in; a node with blocks counts what is in them."""
 
     @property
     def seconds(self) -> float:
@@ -50,12 +54,19 @@ class NodeTally:
         }
 
 
+def tallies_of(graph: Graph) -> dict[str, NodeTally]:
+    """An empty table with a row for each node of a graph."""
+    return {node.id: NodeTally(level=level) for node, level in graph.levels()}
+
+
 @dataclass
 class Tally:
     """A listener that folds a question's events into a table; node order is the graph's."""
 
     query: str
     nodes: dict[str, NodeTally]
+    owners: Mapping[str, tuple[str, ...]]
+    """The nodes in whose blocks a node lies."""
     notes: list[Event] = field(default_factory=list)
     """Fallbacks taken and judgements that failed."""
 
@@ -63,26 +74,31 @@ class Tally:
         """Takes one event."""
         if event.get("query") != self.query or "node" not in event:
             return
-        node = self.nodes[event["node"]]
         match event["event"]:
-            case "call":
-                node.calls += event["calls"]
-                node.prompt_tokens += event["prompt_tokens"]
-                node.completion_tokens += event["completion_tokens"]
-                node.usd += event["usd"]
-                node.retries += int(event["attempt"] > 0)
-            case "cached":
-                node.cached += event["calls"]
+            case "call" | "cached":
+                for name in (event["node"], *self.owners.get(event["node"], ())):
+                    _count(self.nodes[name], event)
             case "node":
-                self._node(node, event)
+                self._node(self.nodes[event["node"]], event)
             case "note" | "refused":
                 self.notes.append(event)
 
     def _node(self, node: NodeTally, event: Event) -> None:
         if event["state"] == "started":
-            node.started = event["at"]
+            node.started = event["at"] if node.started is None else node.started
         else:
             node.ended, node.candidates = event["at"], event["candidates"]
+
+
+def _count(node: NodeTally, event: Event) -> None:
+    if event["event"] == "cached":
+        node.cached += event["calls"]
+        return
+    node.calls += event["calls"]
+    node.prompt_tokens += event["prompt_tokens"]
+    node.completion_tokens += event["completion_tokens"]
+    node.usd += event["usd"]
+    node.retries += int(event["attempt"] > 0)
 
 
 @dataclass(frozen=True)
@@ -100,6 +116,8 @@ class Run:
     error: Diagnostic | None = None
     exhausted: str = ""
     """Which budget ended it."""
+    abstained: bool = False
+    """Whether the answer is that there is none."""
 
     @property
     def text(self) -> str | None:
@@ -109,7 +127,7 @@ class Run:
     @property
     def spent(self) -> Spend:
         """What was bought for it; what came from the journal is not in it."""
-        tallies = self.nodes.values()
+        tallies = self._outer
         return Spend(
             sum(t.calls for t in tallies),
             sum(t.prompt_tokens for t in tallies),
@@ -120,7 +138,11 @@ class Run:
     @property
     def cached(self) -> int:
         """Completions that came from the journal."""
-        return sum(t.cached for t in self.nodes.values())
+        return sum(t.cached for t in self._outer)
+
+    @property
+    def _outer(self) -> list[NodeTally]:
+        return [tally for tally in self.nodes.values() if not tally.level]
 
     def as_json(self) -> dict[str, Any]:
         """A JSON-ready form."""
@@ -139,6 +161,7 @@ class Run:
             "nodes": {name: tally.as_json() for name, tally in self.nodes.items()},
             "notes": [dict(note) for note in self.notes],
             "exhausted": self.exhausted or None,
+            "abstained": self.abstained,
             "error": self.error.as_json() if self.error else None,
         }
 
@@ -150,6 +173,7 @@ def _candidate_json(candidate: Candidate) -> dict[str, Any]:
         "passed": candidate.verdict.passed if candidate.verdict else None,
         "logprob": candidate.logprob,
         "critique": candidate.critique,
+        "abstained": candidate.abstained or None,
     }
     present = {name: value for name, value in facets.items() if value is not None}
     return {"text": candidate.text, "truncated": candidate.truncated, **present}

@@ -8,31 +8,119 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from archc import errors
-from archc.calls import Completion, Conversation, Failed, FailureKind, Sampling
+from archc.calls import NOTHING, Completion, Conversation, Failed, FailureKind, Sampling, Spend
 from archc.diagnostics import Diagnostic
-from archc.ir.graph import Graph, Node
+from archc.ir.condition import Condition
+from archc.ir.control import NoResult
+from archc.ir.op import Turn
+from archc.ir.region import Node, Region
 from archc.runtime.governor import Governor, Query
+from archc.spec.model import Budget
 from archc.values import CandidateSet
 
 Result = CandidateSet | Diagnostic
 
 
-@dataclass(frozen=True)
-class NodeContext:
-    """What the op of one node sees of the world."""
+@dataclass
+class Frame:
+    """One run of a region: what is known there, by node."""
 
-    governor: Governor
+    region: Region
     query: Query
-    node: Node
+    arrives: Result
+    outer: Frame | None = None
+    path: tuple[int, ...] = ()
+    """The turns of the loops around it: each has samples of its own."""
+    copy: int | None = None
+    """Which copy of a block it is: copies share one row of samples."""
+    base: Spend = NOTHING
+    """What has led to it."""
+    tasks: dict[str, asyncio.Task[Result]] = field(default_factory=dict)
+    drawn: dict[str, Spend] = field(default_factory=dict)
+    """What the samples of each node that is done cost when they were bought."""
+
+    async def result(self, name: str) -> Result:
+        """What a node gives, of this region or one around it, or what arrives at it."""
+        if name in self.tasks:
+            return await self.tasks[name]
+        if name == self.region.arrives or self.outer is None:
+            return self.arrives
+        return await self.outer.result(name)
+
+    def led_to(self, name: str) -> Spend:
+        """What all that must be done before a node has drawn."""
+        before = self.region.before(name)
+        return sum((self.drawn[one] for one in before if one in self.drawn), self.base)
+
+
+async def execute(body: Region, governor: Governor, query: Query) -> Result:
+    """What leaves the body of a graph for this question, or why nothing does."""
+    return await _run(Frame(body, query, CandidateSet()), governor)
+
+
+async def _run(frame: Frame, governor: Governor) -> Result:
+    async with asyncio.TaskGroup() as tasks:
+        for node in frame.region.nodes:
+            frame.tasks[node.id] = tasks.create_task(NodeRun(governor, frame, node).result())
+    return _merge([await frame.result(name) for name in frame.region.outputs])
+
+
+class NodeRun:
+    """One node at work, and what its op sees of the world: implements `archc.ir.op.Context`."""
+
+    def __init__(self, governor: Governor, frame: Frame, node: Node) -> None:
+        self._governor = governor
+        self._frame = frame
+        self._node = node
+        self._query = frame.query
+        self._drawn = Spend()
+        self._where = {"query": frame.query.id, "node": node.id}
+        if turns := frame.path + (() if frame.copy is None else (frame.copy,)):
+            self._where["path"] = ".".join(map(str, turns))
+
+    async def result(self) -> Result:
+        """Waits for what it reads and does its work."""
+        for name in self._node.op.around:
+            await self._frame.result(name)
+        before = _merge([await self._frame.result(name) for name in self._node.inputs])
+        if isinstance(before, Diagnostic):
+            return before
+        trace = self._query.trace
+        trace.emit("node", **self._where, state="started", candidates=len(before))
+        after = await self._work(before)
+        self._frame.drawn[self._node.id] = self._drawn
+        counts = (len(after), len(after.failed)) if isinstance(after, CandidateSet) else (0, 0)
+        trace.emit("node", **self._where, state="done", candidates=counts[0], failed=counts[1])
+        return _lacking(self._node, after) or after if isinstance(after, CandidateSet) else after
+
+    async def _work(self, before: CandidateSet) -> Result:
+        """Runs the op; abstentions are passed over, and go on where nothing else is left or nothing is taken away."""
+        op = self._node.op
+        valid = [c for c in before.candidates if not c.abstained]
+        if len(valid) == len(before) or op.blocks or not op.reads_candidates:
+            try:
+                return await op.run(self, before)
+            except NoResult as nothing:
+                return nothing.diagnostic
+        if not valid:
+            return before if op.annotates else before.with_candidates(before.candidates[:1])
+        after = await op.run(self, before.with_candidates(valid))
+        if not op.annotates:
+            return after
+        made = iter(after.candidates)
+        return after.with_candidates(c if c.abstained else next(made) for c in before.candidates)
+
+    # ---- the context
 
     @property
     def question(self) -> Conversation:
         """The conversation."""
-        return self.query.question
+        return self._query.question
 
     async def ask(
         self,
@@ -47,50 +135,99 @@ class NodeContext:
         logprobs: bool = False,
     ) -> tuple[Completion | Failed, ...]:
         """See `archc.calls.Ask`."""
-        return await self.governor.ask(
-            self.query,
-            self.node,
+        path, copy = self._frame.path, self._frame.copy
+        if copy is not None:
+            row = self._node.op.samples
+            path, first = (path, first + copy * row) if row else ((*path, copy), first)
+        samples = await self._governor.ask(
+            self._query,
+            self._node,
             model,
             messages,
             sampling,
             prompt=prompt,
             n=n,
             first=first,
+            path=path,
             schema=schema,
             logprobs=logprobs,
         )
+        self._drawn += self._governor.price(model, [s for s in samples if isinstance(s, Completion)])
+        return samples
 
     def order(self, count: int) -> tuple[int, ...]:
-        """A permutation fixed by the seed, the node and the question."""
-        salt = f"{self.query.seed}:{self.node.id}:{self.question[-1].content}"
+        """A permutation fixed by the seed, the node, the turn and the question."""
+        place = ".".join([self._node.id, *([self._where["path"]] if "path" in self._where else [])])
+        salt = f"{self._query.seed}:{place}:{self.question[-1].content}"
         shuffled = list(range(count))
         random.Random(salt.encode("utf-8", "surrogatepass")).shuffle(shuffled)
         return tuple(shuffled)
 
     def note(self, event: str, **data: Any) -> None:
         """Adds to the trace."""
-        self.query.trace.emit("note", query=self.query.id, node=self.node.id, note=event, **data)
+        self._query.trace.emit("note", **self._where, note=event, **data)
 
+    # ---- what control ops use
 
-async def execute(graph: Graph, governor: Governor, query: Query) -> Result:
-    """What leaves the graph for this question, or why nothing does."""
-    done: dict[str, asyncio.Task[Result]] = {}
-    async with asyncio.TaskGroup() as tasks:
-        for node in graph.nodes:
-            inputs = [done[i] for i in node.inputs]
-            done[node.id] = tasks.create_task(_run_node(NodeContext(governor, query, node), inputs))
-    return _merge([done[o].result() for o in graph.outputs])
+    async def enter(
+        self,
+        block: str,
+        arrives: CandidateSet,
+        *,
+        turn: int | None = None,
+        copy: int | None = None,
+        limit: Budget | None = None,
+    ) -> Turn:
+        """See `archc.ir.op.Context`."""
+        path = self._frame.path if self._frame.copy is None else (*self._frame.path, self._frame.copy)
+        base = self._led_here()
+        frame = Frame(
+            self._node.op.blocks[block],
+            self._query.within(limit, self._governor.clock(), base) if limit else self._query,
+            arrives,
+            outer=self._frame,
+            path=path if turn is None else (*path, turn),
+            copy=copy,
+            base=base,
+        )
+        result = await _run(frame, self._governor)
+        drawn = sum(frame.drawn.values(), Spend())
+        if isinstance(result, Diagnostic):
+            return Turn(CandidateSet(), result, drawn)
+        return Turn(result, None, drawn)
 
+    def holds(self, condition: str, candidates: CandidateSet, turns: Sequence[Turn] = ()) -> bool:
+        """See `archc.ir.op.Context`."""
+        asked: Condition = getattr(self._node.op, condition)
+        spent, left = Spend(), Spend()
+        if asked.counts_spending:
+            spent = sum((turn.drawn for turn in turns), self._frame.led_to(self._node.id))
+            left = self._left(spent)
+        held = asked.holds(candidates, len(turns), spent, left)
+        self.note("tested", condition=asked.text, held=held)
+        return held
 
-async def _run_node(ctx: NodeContext, inputs: list[asyncio.Task[Result]]) -> Result:
-    before = _merge([await task for task in inputs])
-    if isinstance(before, Diagnostic):
-        return before
-    trace, where = ctx.query.trace, {"query": ctx.query.id, "node": ctx.node.id}
-    trace.emit("node", **where, state="started", candidates=len(before))
-    after = await ctx.node.op.run(ctx, before)
-    trace.emit("node", **where, state="done", candidates=len(after), failed=len(after.failed))
-    return _lacking(ctx.node, after) or after
+    def took(self, *turns: Turn) -> None:
+        """See `archc.ir.op.Context`."""
+        self._drawn = sum((turn.drawn for turn in turns), self._drawn)
+
+    def _led_here(self) -> Spend:
+        return self._frame.led_to(self._node.id) + self._drawn
+
+    def _left(self, spent: Spend) -> Spend:
+        """Of each unit, what the nearest budget around that limits it has left."""
+        left = Spend()
+        for scope in self._query.scopes:  # the innermost last
+            limits, rest = scope.limit.limited, scope.left(spent)
+            if scope.shared:
+                continue
+            left = Spend(
+                rest.calls if "calls" in limits else left.calls,
+                rest.tokens if "tokens" in limits else left.prompt,
+                0,
+                rest.usd if "usd" in limits else left.usd,
+            )
+        return left
 
 
 def _merge(results: list[Result]) -> Result:

@@ -20,7 +20,7 @@ from archc.runtime.budget import Scope
 from archc.runtime.governor import Governor, Query
 from archc.runtime.journal import Journal
 from archc.runtime.lane import Lane
-from archc.runtime.run import NodeTally, Run, Status, Tally
+from archc.runtime.run import Run, Status, Tally, tallies_of
 from archc.runtime.schedule import Result, execute
 from archc.runtime.trace import Listener, Trace
 from archc.spec.model import Budget
@@ -60,18 +60,16 @@ class Session:
 
         Raises SpecError for a budget in USD if a model has no price.
         """
-        asked = {name for node in plan.graph.nodes for name in node.op.models.values()}
-        self._models = [model for model in plan.graph.models if model.name in asked]
+        self._models = [model for model in plan.graph.models if model.name in plan.graph.asked]
         if budget and budget.usd is not None and (unpriced := [m for m in self._models if m.shared.price is None]):
             raise SpecError(*(errors.UnknownPrice(span=m.span, model=m.name) for m in unpriced))
         self.plan = plan
         self.seed = seed
         self._world = world
         self._journal_path = journal
-        self._run_scope = Scope("this run", budget) if budget else None
+        self._run_scope = Scope("this run", budget, shared=True) if budget else None
         self._open = AsyncExitStack()
         self._listeners = tuple(listeners)
-        self._deadline: float | None = None
         self._governor: Governor
         self._began = 0.0
 
@@ -112,17 +110,19 @@ class Session:
         self._governor = Governor(lanes, journal, world.clock)
         self._began = world.clock()
         if self._run_scope and self._run_scope.limit.seconds is not None:
-            self._deadline = self._began + self._run_scope.limit.seconds
+            self._run_scope.deadline = self._began + self._run_scope.limit.seconds
 
     async def answer(self, question: str | Conversation, id: str = "0") -> Run:
         """Runs the plan on one question. Failures are in the Run; only bugs and cancellation raise."""
         conversation = (Message("user", question),) if isinstance(question, str) else question
-        tally = Tally(id, {node.id: NodeTally() for node in self.plan.graph.nodes})
+        tally = Tally(id, tallies_of(self.plan.graph), self.plan.graph.owners)
         trace = Trace(self._world.clock, self._began, (tally, *self._listeners))
-        own = Scope("one question", self.plan.graph.budget)
-        scopes = (own, self._run_scope) if self._run_scope else (own,)
-        query = Query(id, conversation, self.seed, scopes, self._query_deadline(), trace)
         started = self._world.clock()
+        seconds = self.plan.graph.budget.seconds
+        deadline = None if seconds is None else started + seconds
+        own = Scope("one question", self.plan.graph.budget, deadline=deadline)
+        scopes = (own, self._run_scope) if self._run_scope else (own,)
+        query = Query(id, conversation, self.seed, scopes, trace)
         trace.emit("question", query=id, spec=self.plan.graph.name, seed=self.seed)
         result = await self._result(query)
         run = _run(query, result, tally, self._world.clock() - started)
@@ -131,27 +131,23 @@ class Session:
 
     async def _result(self, query: Query) -> Result:
         try:
-            return await execute(self.plan.graph, self._governor, query)
+            return await execute(self.plan.graph.body, self._governor, query)
         except (RunError, BaseExceptionGroup) as error:
             cause = cause_of(error)
             if isinstance(cause, RunError):
                 return cause.diagnostic
             raise cause from None
 
-    def _query_deadline(self) -> float | None:
-        seconds = self.plan.graph.budget.seconds
-        own = self._world.clock() + seconds if seconds is not None else None
-        return min((d for d in (own, self._deadline) if d is not None), default=None)
-
 
 def _run(query: Query, result: Result, tally: Tally, seconds: float) -> Run:
-    exhausted = query.refusals[0] if query.refusals else ""
+    exhausted = next(iter(query.refusals), "")
     error = result if isinstance(result, Diagnostic) else None
     candidates = () if isinstance(result, Diagnostic) else result.candidates
     status: Status = "exhausted" if exhausted else "ok" if candidates else "failed"
     answer = _answer(candidates[0]) if candidates else None
     notes = tuple(tally.notes)
-    return Run(query.id, status, answer, candidates, tally.nodes, notes, seconds, error, exhausted)
+    abstained = bool(candidates) and candidates[0].abstained
+    return Run(query.id, status, answer, candidates, tally.nodes, notes, seconds, error, exhausted, abstained)
 
 
 def _answer(candidate: Candidate) -> str:

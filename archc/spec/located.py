@@ -70,6 +70,9 @@ class Choice:
     options: tuple[Located, ...]
     span: Span
     range: Range | None = None
+    path: str = ""
+    """Its name, and below the labels of its options, where another choice of the spec has been closed before."""
+    labels: tuple[str, ...] = ()
 
 
 Located = Leaf | Listing | Table | Choice

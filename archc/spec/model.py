@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from archc.diagnostics import Diagnostic
 from archc.source import Source, Span
-from archc.spec.located import Table
+from archc.spec.located import Located, Table
 
 Rules = Literal["open", "archon"]
 
@@ -31,6 +32,11 @@ class Budget(_Part):
     """Wall time."""
     on_exhausted: Literal["stop", "error"] = "stop"
     """`stop` answers with the best candidate so far; `error` gives no answer."""
+
+    @property
+    def limited(self) -> frozenset[str]:
+        """What is limited, but for time."""
+        return frozenset(unit for unit in ("calls", "tokens", "usd") if getattr(self, unit) is not None)
 
 
 class Price(_Part):
@@ -66,6 +72,8 @@ class SharedOptions(_Part):
     """How often a call is tried again after a failure that may pass."""
     price: Price | None = None
     """What it costs; needed for a budget in USD."""
+    small: bool = False
+    """Whether it has about 8B parameters or fewer; then archc warns of what such models do badly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +91,27 @@ class Step:
 
     op: str
     op_span: Span
-    args: Table
+    args: Located
+    """A Table; or the main argument alone; or a pipeline alone."""
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
+class Let:
+    """A name for what a pipeline gives."""
+
+    name: str
+    name_span: Span
+    pipeline: Sequence
+
+
+@dataclass(frozen=True, slots=True)
 class Sequence:
-    """Stages one after the other."""
+    """Stages one after the other, after the names that they may use."""
 
     stages: tuple[Stage, ...]
     span: Span
+    lets: tuple[Let, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +140,5 @@ class Spec:
     """What is wrong with the form; `lower` tells it together with what is wrong with the meaning."""
     models_are_known: bool = True
     """False where `models` could not be read, so that no step is blamed for a model that is not there."""
+    params: Mapping[str, Located] = field(default_factory=dict)
+    """What each `$name` stands for."""

@@ -1,11 +1,12 @@
 """The YAML form: a strict, safe subset read event by event into located values.
 
-YAML 1.2 scalars (`no` is a string, `0777` a number in base ten), no tags, anchors, aliases or merge keys, no duplicate
-keys, and limits on size, depth and number of values, so that no input can cost more than it is worth.
+YAML 1.2 scalars (`no` is a string, `0777` a number in base ten), no tag but `!choice`, no anchors, aliases or merge
+keys, no duplicate keys, and limits on size, depth and number of values, so that no input costs more than it is worth.
 """
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from collections.abc import Iterator
@@ -14,13 +15,15 @@ from typing import Any
 import yaml
 
 from archc import errors
-from archc.diagnostics import Diagnostic, SpecError
+from archc.diagnostics import MOST_TOLD, Diagnostic, SpecError
 from archc.source import Source, Span
-from archc.spec.located import Entry, Leaf, Listing, Located, Scalar, Table
+from archc.spec.located import Choice, Entry, Leaf, Listing, Located, Range, Scalar, Table, kind_of
+from archc.spec.ranges import read_range
 
 MAX_CHARACTERS = 1 << 20
 MAX_DEPTH = 32
-MAX_VALUES = 10_000
+MAX_VALUES = 400_000
+CHOICE = "!choice"
 
 _INT = re.compile(r"[-+]?[0-9](?:_?[0-9])*\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9](?:_?[0-9])*(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?\Z")
@@ -30,8 +33,27 @@ def read_yaml(source: Source, start: int = 0) -> Located:
     """The located values of the YAML text that begins at `start`. Raises SpecError."""
     if len(source.text) > MAX_CHARACTERS:
         raise SpecError(errors.TooLarge(what="characters", limit=MAX_CHARACTERS))
+    start += source.text.startswith("\ufeff", start)  # libyaml does not count a byte order mark
+    if yaml.__with_libyaml__ and not _LENIENT.search(source.text, start):
+        try:
+            return _Reader(source, start, yaml.CSafeLoader).document()
+        except (yaml.YAMLError, ValueError, OverflowError, SpecError, _Doubtful) as error:
+            if isinstance(error, SpecError) and isinstance(error.diagnostics[0], errors.TooLarge):
+                raise  # whatever it is, it may not cost more; other mistakes are in the words of the other parser
+    return _slowly(source, start)
+
+
+_LENIENT = re.compile("[\t\ufeff]|[|>][-+0-9]*#")
+"""What libyaml takes and PyYAML's own parser does not, or otherwise."""
+
+
+class _Doubtful(Exception):
+    """An event of libyaml that PyYAML's own parser may see otherwise."""
+
+
+def _slowly(source: Source, start: int) -> Located:
     try:
-        return _Reader(source, start).document()
+        return _Reader(source, start, yaml.SafeLoader).document()
     except yaml.MarkedYAMLError as error:
         raise SpecError(_not_yaml(error, source, start)) from None
     except yaml.reader.ReaderError as error:
@@ -91,10 +113,11 @@ def _word(source: Source, at: int) -> Span:
 class _Reader:
     """Walks PyYAML's events, keeping the place of each value."""
 
-    def __init__(self, source: Source, start: int) -> None:
+    def __init__(self, source: Source, start: int, loader: Any) -> None:
         self.source = source
         self.start = start
-        self.events: Iterator[Any] = iter(yaml.parse(source.text[start:], Loader=yaml.SafeLoader))
+        self.events: Iterator[Any] = iter(yaml.parse(source.text[start:], Loader=loader))
+        self.is_fast = loader is not yaml.SafeLoader
         self.values = 0
         self.found: list[Diagnostic] = []
         """Mistakes after which reading can go on."""
@@ -117,32 +140,69 @@ class _Reader:
         self.values += 1
         if self.values > MAX_VALUES:
             raise SpecError(errors.TooLarge(span=self.place(event), what="values", limit=MAX_VALUES))
+        if len(self.found) >= MOST_TOLD:
+            raise SpecError(*self.found)
         if depth > MAX_DEPTH:
             raise SpecError(errors.TooLarge(span=self.place(event), what="levels of nesting", limit=MAX_DEPTH))
-        self.refuse(event)
+        chosen = self.refuse(event, CHOICE) == CHOICE
         match event:
             case yaml.AliasEvent():
                 return Leaf(None, self.place(event))
             case yaml.ScalarEvent():
-                return Leaf(_scalar(event, self.text(event)), self.place(event))
+                text, place = self.text(event), self.place(event)
+                return self.range(text, place) if chosen else Leaf(_scalar(event, text), place)
             case yaml.SequenceStartEvent():
-                return self.listing(event, depth)
+                items = self.listing(event, depth)
+                return self.choice(items) if chosen else items
             case _:
-                return self.table(event, depth)
+                table = self.table(event, depth)
+                if chosen:
+                    expected = "a list of options, or a range such as `1..10`"
+                    wrong = errors.WrongKind(span=table.span, what="a choice", expected=expected, got=kind_of(table))
+                    self.found.append(wrong)
+                return table
 
-    def refuse(self, event: Any) -> None:
+    def choice(self, options: Listing) -> Choice:
+        if not options.items:
+            self.found.append(errors.EmptyChoice(span=options.span))
+        return Choice(options.items, options.span)
+
+    def range(self, text: str, place: Span) -> Located:
+        read = read_range(text, place)
+        if isinstance(read, Range):
+            return Choice((), place, read)
+        self.found.append(read)
+        return Leaf(None, place)
+
+    def refuse(self, event: Any, allowed: str = "!") -> str | None:
+        """The tag of an event; what is not part of the language is a mistake."""
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             self.found.append(errors.NoAliases(span=self.place(event)))
-        tag = getattr(event, "tag", None)
-        if tag and tag != "!":
-            self.found.append(errors.NoTags(span=self.place(event), tag=str(tag).replace(_YAML_TAG, "!!")))
+        tag: str | None = getattr(event, "tag", None)
+        self.doubt(tag == "!")
+        if tag and tag not in ("!", allowed):
+            near = difflib.get_close_matches(tag, [CHOICE])
+            hint = f"did you mean `{CHOICE}`?" if near else errors.NoTags.hint
+            self.found.append(errors.NoTags(span=self.place(event), tag=tag.replace(_YAML_TAG, "!!"), hint=hint))
+        return tag
 
     def text(self, event: yaml.ScalarEvent) -> str:
         """What a scalar says; an escape like `\\ud83d` is half a character and means nothing."""
         text = str(event.value)
+        if not event.style:
+            self.doubt("?" in text, not text and self.is_omitted(event))
         if _HALF.search(text):
             raise SpecError(errors.NotYaml(span=self.place(event), problem="an escape here is half a character"))
         return text
+
+    def is_omitted(self, event: Any) -> bool:
+        """Whether nothing is written, but for blanks before."""
+        first, last = event.start_mark.index, event.end_mark.index
+        return bool(first == last and self.source.text[self.start + first - 1 : self.start + first].isspace())
+
+    def doubt(self, *reasons: bool) -> None:
+        if self.is_fast and any(reasons):
+            raise _Doubtful
 
     def listing(self, start: Any, depth: int) -> Listing:
         items = []
@@ -175,7 +235,7 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 
 def _scalar(event: yaml.ScalarEvent, text: str) -> Scalar:
-    if event.style is not None:
+    if event.style:
         return text
     if text in ("", "~", "null"):
         return None

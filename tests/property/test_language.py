@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from archc import api
 from archc.diagnostics import SpecError, render, render_all
 from archc.source import Source, Span
-from archc.spec.yaml import MAX_CHARACTERS
+from archc.spec.yaml import MAX_CHARACTERS, read_yaml
 from tests.strategies import specs
 
 SHIPPED = [p.read_text(encoding="utf-8") for p in sorted((Path(__file__).parents[2] / "specs").glob("*.yaml"))]
@@ -87,7 +91,8 @@ def test_a_span_knows_its_line_and_column(one: list[Span]) -> None:
 ANY = st.text(st.characters(), max_size=60)  # lone surrogates and control characters too
 WORDS = (
     "models pipeline budget rules name generate vote rank m backend simulated : - [ ] { } , & * ! | > ' \" # % @ ` ? "
-    "<<: *m &m !!str --- ... 4 -1 0x1F 1e999 .nan .inf ~ null true no \\ \\uD800 \\U00110000 ${A} ${A:-b} 日本"
+    "<<: *m &m !!str !choice 1..3 --- ... 4 -1 0x1F 1e999 .nan .inf ~ null true no \\ \\uD800 \\U00110000 ${A} "
+    "${A:-b} 日本"
 )
 BLANKS = ("\n", "\n  ", "\n  - ", "\n\t", " ", " ", ": ", "\r\n", "\ufeff", "\x00", "\x85", "\u2028")
 YAMLISH = st.lists(st.sampled_from([*WORDS.split(), *BLANKS]), max_size=30).map("".join)
@@ -105,6 +110,21 @@ YAMLISH = st.lists(st.sampled_from([*WORDS.split(), *BLANKS]), max_size=30).map(
 @example("pipeline:\r  - generate")
 def test_any_text_is_a_spec_or_diagnostics(text: str) -> None:
     outcome(text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(YAMLISH, YAMLISH.map(lambda text: f"pipeline:\n  - generate: {{{text}}}")))
+@example("a: {k: }\nb: [é? x, 😀]\n? |\n  x\n: !choice [1..3]\r\n")
+def test_both_yaml_parsers_see_the_same(text: str) -> None:
+    read = []
+    for is_there in (True, False):
+        with mock.patch.object(yaml, "__with_libyaml__", is_there):
+            try:
+                read.append(repr(read_yaml(Source("any.yaml", text))))
+            except SpecError as error:
+                read.append(render_all(error.diagnostics))
+
+    assert read[0] == read[1]
 
 
 @st.composite
@@ -165,8 +185,13 @@ HOSTILE = {
     **{f"depth {text[:4]!r}": (text, "") for text in DEEP_TEXTS},
     "two mebibytes": ("a" * (2 << 20), "too-large"),
     "just too long": ("#" * (MAX_CHARACTERS + 1), "too-large"),
-    "100,000 keys": ("\n".join(f"k{i}: 1" for i in range(100_000)), "too-large"),
-    "100,000 items": ("pipeline: [" + "vote," * 100_000 + "]", "too-large"),
+    "20,000 keys": ("\n".join(f"k{i}: 1" for i in range(20_000)), "unknown-key"),
+    "500,000 items": ("pipeline: [" + "1," * 500_000 + "]", "too-large"),
+    "a choice of mappings": ("pipeline: [vote: !choice {a: 1}]", "wrong-kind"),
+    "a choice of nothing": ("pipeline: [!choice []]", "empty-choice"),
+    "a choice in a key": ("!choice pipeline: [vote]", "no-tags"),
+    "a huge range": (f"pipeline: [vote: {{k: !choice 1..{'9' * 5000}}}]", "bad-range"),
+    "an endless range": ("pipeline: [vote: {k: !choice 0..1e999}]", "bad-range"),
     "many unknown keys": (
         f"{M}pipeline: [generate: {{model: m, {', '.join(f'k{i}: 1' for i in range(4000))}}}]",
         "unknown-key",
@@ -201,6 +226,31 @@ def test_hostile_texts_are_refused(name: str) -> None:
     names = outcome(text)
 
     assert wanted in names if wanted else len(names) <= 1
+
+
+FULL = 1 << 16
+FILLED = {
+    "the same key": ("", "a:\n"),
+    "unknown ops": ("pipeline:\n", "- a\n"),
+    "steps": (f"{M}pipeline: [generate: {{model: m}}", ", select"),
+    "samplers": (f"{M}pipeline: [[generate: {{model: m}}", ", generate: {model: m}"),
+    "aliases": ("pipeline: [a", ", *a"),
+    "tags": ("pipeline: [a", ", !x a"),
+    "choices": ("pipeline: [a", ", !choice [a, b]"),
+    "ranges": ("pipeline: [vote: {k: [1", ", !choice 1..9"),
+    "bad ranges": ("pipeline: [a", ", !choice a"),
+}
+
+
+@pytest.mark.parametrize("name", FILLED)
+def test_64_kibibytes_are_compiled_in_about_a_second(name: str) -> None:
+    head, piece = FILLED[name]
+    text = head + piece * ((FULL - len(head) - 8) // len(piece)) + "]" * head.count("[")
+    began = time.process_time()
+    with contextlib.suppress(SpecError):
+        api.compile(Source("any.yaml", text), environ=ENVIRON)
+
+    assert time.process_time() - began < 2
 
 
 def test_a_byte_order_mark_does_not_move_the_caret() -> None:

@@ -266,3 +266,51 @@ def test_a_whole_process(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stdout) == (2, "")
     assert "did you mean `simulated`?" in done.stderr
+
+
+OPEN = f"""params: {{k: !choice 1..3, w: !choice [0, 2]}}
+require: [k * w <= 4]
+{HEAD}  - generate: {{model: m, n: !choice [1, 2]}}
+  - !choice [critique: {{model: m, max_tokens: !choice 8..9}}, []]
+"""
+
+
+def test_space_lists_choices_and_counts(cli: Archc, tmp_path: Path) -> None:
+    (tmp_path / "open.yaml").write_text(OPEN, encoding="utf-8")
+    ended = cli("space", "open.yaml")
+
+    assert ended.code == 0
+    assert ended.out == (
+        "open.yaml: 5 choices, 36 points, 30 of them valid\n"
+        "    k                    1..3\n"
+        "    w                    0 | 2\n"
+        "    generate.n           1 | 2\n"
+        "    critique.on          true | false\n"
+        "    critique.max_tokens  8..9          where critique.on=true\n"
+    )
+    assert "2 choices, 4 points\n" not in cli("space", "open.yaml", "--choose", "critique.on=false").out
+    assert cli("space", "good.yaml").out == "good.yaml: 0 choices, 1 point\n"
+
+
+def test_space_prints_points_to_be_pasted(cli: Archc, tmp_path: Path) -> None:
+    (tmp_path / "open.yaml").write_text(OPEN, encoding="utf-8")
+    first, second = cli("space", "open.yaml", "--list", "2").out.splitlines()
+    drawn = cli("space", "open.yaml", "--sample", "3", "--seed", "1").out.splitlines()
+    page = cli("space", "open.yaml", "--json", "--sample", "1").json
+
+    assert first.split()[1::2] == ["k=1", "w=0", "generate.n=1", "critique.on=true", "critique.max_tokens=8"]
+    assert second != first
+    assert len(drawn) == 3
+    assert cli("space", "open.yaml", *drawn[0].split()).out.startswith("open.yaml: 0 choices, 1 point, 1 of them valid")
+    assert (page["raw"], page["valid"], len(page["choices"]), len(page["points"])) == (36, 30, 5, 1)
+    assert page["choices"][4]["under"] == [{"path": "critique.on", "option": 1}]
+
+
+def test_open_choices_are_refused_and_chosen(cli: Archc, tmp_path: Path) -> None:
+    (tmp_path / "n.yaml").write_text(f"{HEAD}  - generate: {{model: m, n: !choice 1..4}}\n", encoding="utf-8")
+
+    for words in (("check", "n.yaml"), ("explain", "n.yaml"), ("run", "n.yaml", "why?")):
+        assert "the spec leaves 1 choice open: `generate.n`" in cli(*words).err
+    assert "3 calls" in cli("check", "n.yaml", "--choose", "generate.n=3").out
+    assert cli("check", "n.yaml", "--choose", "generate.n").code == 2
+    assert "it offers 1..4" in cli("check", "n.yaml", "--choose", "generate.n=5").err

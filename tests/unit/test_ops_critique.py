@@ -141,7 +141,7 @@ def test_stale_critiques_are_gone_after_fuse_and_refine() -> None:
     for op, size in ((Fuse(model="m"), 1), (Refine(model="m"), 2)):
         after = run(op, ScriptedContext("?", lambda *_: "new"), old)
         assert [(c.text, c.critique, c.score) for c in after.candidates] == [("new", None, None)] * size
-        shape = op.shape(Shape(size=Interval.exactly(2), facets=frozenset({Facet.CRITIQUE, Facet.TESTS}), notes=7))
+        shape = op.shape(Shape(size=Interval.exactly(2), facets=frozenset({Facet.CRITIQUE, Facet.TESTS}), critique=7))
         assert (shape.facets, shape.notes) == ({Facet.TESTS}, 0)
 
 

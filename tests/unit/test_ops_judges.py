@@ -121,6 +121,18 @@ def test_no_echo_becomes_a_judgement(echo: Callable[[Conversation], str]) -> Non
 # ---- regressions: archon §6.1, §8
 
 
+@pytest.mark.parametrize(("always", "calls"), [(False, 0), (True, 1)])
+def test_a_ranking_of_one_asks_only_if_told_to(always: bool, calls: int) -> None:
+    rank = Rank(model="m", always=always, repair=False)
+    ctx = ScriptedContext("Q?", lambda *_: '{"ranking": [1]}')
+    one = Shape(size=Interval.exactly(1))
+
+    assert run(rank, ctx, candidates("a")) == candidates("a")
+    assert len(ctx.asked) == calls
+    assert [price.count for price in rank.calls(one)] == [Interval.exactly(calls)]
+    assert rank.depth(one) == Interval.exactly(calls)
+
+
 def test_a_failed_ranking_is_noted_and_keeps_the_order() -> None:
     for reply in ("no idea", Failed(FailureKind.TIMEOUT, "late"), ""):
         ctx = ScriptedContext("2+2?", lambda *_, said=reply: said)
@@ -208,7 +220,7 @@ def test_prices_and_sizes_hold(op: Op, reply: str | Failed) -> None:
         ),
         tests=("one", "two"),
     )
-    shape = Shape(Interval.exactly(3), frozenset(Facet), tokens=300, notes=100, tests=40, question=4)
+    shape = Shape(Interval.exactly(3), frozenset(Facet), tokens=300, critique=50, reason=50, tests=40, question=4)
     said = GOOD.get(op.name, "fine") if reply == "good" else reply
     ctx = ScriptedContext("2+2?", lambda *_: said)
     after = run(op, ctx, before)

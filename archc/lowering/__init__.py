@@ -1,0 +1,85 @@
+"""Lowering: from a Spec and the registered ops and backends to a Graph, or to all that is wrong.
+
+The only place where the language meets the ops and the backends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from archc import errors
+from archc.diagnostics import Diagnostic, SpecError
+from archc.ir.check import check
+from archc.ir.control import Control
+from archc.ir.graph import Graph
+from archc.ir.region import Region
+from archc.lowering.models import Models
+from archc.lowering.pipeline import Pipelines, Unreadable
+from archc.lowering.scope import Loader, Scope
+from archc.source import Source
+from archc.spec.located import Table
+from archc.spec.model import Spec
+
+
+def no_other(path: str, beside: Source, given: Table) -> Spec:
+    """A loader for specs that stand alone. Raises SpecError."""
+    raise SpecError(errors.NoSuchFile(path=path, problem="other specs can't be read here"))
+
+
+def lower(spec: Spec, environ: Mapping[str, str], load: Loader = no_other) -> Graph:
+    """The graph that a spec means. `environ` gives the `${VAR}` of models, `load` the specs that it uses.
+
+    Raises SpecError with all mistakes.
+    """
+    found: list[Diagnostic] = list(spec.mistakes)
+    models = Models(environ, found)
+    scope = Scope(spec, models.declared(spec), limits=spec.budget.limited)
+    pipelines = Pipelines(models, load, found)
+    body = pipelines.body(spec.pipeline, scope)
+    whole = not any(isinstance(node.op, Unreadable) for node in body.walk())
+    rules = spec.rules if whole else "open"
+    noticed = tuple(d for d in found if d.severity == "warning")
+    made = tuple(models.made)
+    graph = Graph(spec.name, spec.source, body, made, spec.budget, spec.budget_span, rules, noticed)
+    if _rounds(body) > MAX_ROUNDS:
+        found.append(errors.TooLarge(span=spec.pipeline.span, what="rounds of loops within loops", limit=MAX_ROUNDS))
+    else:
+        found += check(graph) if body.outputs else []
+    if not found or all(d.severity == "warning" for d in found):
+        found += [*_capabilities(graph), *_prices(graph)]
+    if mistakes := [d for d in found if d.severity == "error"]:
+        raise SpecError(*mistakes)
+    return graph
+
+
+MAX_ROUNDS = 100_000
+"""How many rounds all loops may have together."""
+
+
+def _rounds(region: Region) -> int:
+    """How often a step of it may have to be looked at, loops in loops multiplied."""
+    inner = (
+        node.op.rounds * sum(map(_rounds, node.op.blocks.values()))
+        for node in region.nodes
+        if isinstance(node.op, Control)
+    )
+    return len(region.nodes) + sum(inner)
+
+
+def _capabilities(graph: Graph) -> list[Diagnostic]:
+    return [
+        errors.MissingCapability(
+            span=node.span, op=node.op.name, capability="logprobs", backend=model.shared.backend, model=model.name
+        )
+        for node in graph.every
+        for model in map(graph.model, node.op.models.values())
+        if node.op.needs_logprobs and not model.capabilities.logprobs
+    ]
+
+
+def _prices(graph: Graph) -> list[Diagnostic]:
+    limits = [node.op.limit for node in graph.every if isinstance(node.op, Control)]
+    if not any(limit and limit.usd is not None for limit in (graph.budget, *limits)):
+        return []
+    unpriced = [m for m in graph.models if m.name in graph.asked and m.shared.price is None]
+    return [errors.UnknownPrice(span=m.span, model=m.name) for m in unpriced]

@@ -1,0 +1,88 @@
+"""Params: the values that a spec leaves to those who use it. `$name`, where a value stands, is the param's value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from archc import errors
+from archc.diagnostics import Diagnostic, SpecError, did_you_mean
+from archc.spec.located import Choice, Leaf, Listing, Located, Table
+from archc.spec.pipeline import NAME
+from archc.spec.validation import wrong
+
+_USE = re.compile(rf"\$({NAME})\Z")
+Params = Mapping[str, Located]
+
+
+def with_given(root: Located, given: Table) -> Located:
+    """The spec with values for its params in the place of their defaults. Raises SpecError for params it has not."""
+    declared = root.get("params") if isinstance(root, Table) else None
+    known = declared.value if declared and isinstance(declared.value, Table) else Table((), root.span)
+    strange = [entry for entry in given if known.get(entry.key) is None]
+    if strange or not isinstance(root, Table):
+        hints = [did_you_mean(e.key, [k.key for k in known]) or "it has no params" for e in strange]
+        raise SpecError(
+            *(
+                errors.UnknownKey(span=e.key_span, key=e.key, owner="the used spec", hint=hint)
+                for e, hint in zip(strange, hints, strict=True)
+            )
+        )
+    values = {entry.key: entry.value for entry in given}
+    params = replace(known, entries=tuple(replace(e, value=values.get(e.key, e.value)) for e in known))
+    return replace(root, entries=tuple(replace(e, value=params) if e is declared else e for e in root))
+
+
+def params_of(root: Table, found: list[Diagnostic]) -> dict[str, Located]:
+    """What each param of a spec stands for."""
+    entry = root.get("params")
+    declared = entry.value if entry else Table((), root.span)
+    if not isinstance(declared, Table):
+        found.append(wrong(declared, "`params`", "a mapping from names to defaults"))
+        return {}
+    for param in declared:
+        if not re.fullmatch(NAME, param.key):
+            problem = "a name has letters, digits and `_`, and begins with a letter"
+            found.append(errors.BadValue(span=param.key_span, key=param.key, problem=problem))
+        if isinstance(param.value, Leaf) and param.value.value is None:
+            found.append(errors.MissingParam(span=param.key_span, param=param.key))
+    return {param.key: param.value for param in declared}
+
+
+def bound(value: Located, params: Params) -> Located:
+    """The value with each known `$name` in it replaced, and `$$` at a start by `$`."""
+    match value:
+        case Leaf(value=str(text)):
+            use = _USE.match(text)
+            if use and use[1] in params:
+                return params[use[1]]
+            return replace(value, value=text[1:]) if text.startswith("$$") else value
+        case Listing():
+            return replace(value, items=tuple(bound(item, params) for item in value.items))
+        case Table():
+            return replace(value, entries=tuple(replace(e, value=bound(e.value, params)) for e in value.entries))
+        case Choice():
+            return replace(value, options=tuple(bound(option, params) for option in value.options))
+        case _:
+            return value
+
+
+def unbound(value: Located) -> list[Leaf]:
+    """Every `$name` that is left."""
+    match value:
+        case Leaf(value=str(text)):
+            return [value] if _USE.match(text) else []
+        case Listing():
+            return [leaf for item in value.items for leaf in unbound(item)]
+        case Table():
+            return [leaf for entry in value for leaf in unbound(entry.value)]
+        case _:
+            return []
+
+
+def unknown(leaf: Leaf, params: Params) -> Diagnostic:
+    """What to say of a `$name` that nothing defines."""
+    name = str(leaf.value)[1:]
+    hint = did_you_mean(name, params) or f"declare it: `params: {{{name}: …}}`"
+    return errors.UnknownParam(span=leaf.span, param=name, hint=hint.replace("`", "`$", 1) if params else hint)

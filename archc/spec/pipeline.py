@@ -1,0 +1,78 @@
+"""Pipelines: from located lists to sequences, layers and steps. What an op's arguments mean is not known here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from archc import errors
+from archc.diagnostics import Diagnostic
+from archc.spec.located import Leaf, Listing, Located, Table
+from archc.spec.model import Let, Parallel, Sequence, Step
+from archc.spec.validation import wrong
+
+LET = "let"
+NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+"""What may be given a name by `let` and `params`."""
+
+
+def sequence(value: Listing, found: list[Diagnostic]) -> Sequence:
+    """The steps of a list, after the names at its head."""
+    items = list(value.items)
+    lets: list[Let] = []
+    while items and (bindings := _bindings(items[0])):
+        lets += _lets(bindings, found)
+        del items[0]
+    stages = (_parallel(item, found) if isinstance(item, Listing) else _step(item, found) for item in items)
+    return Sequence(tuple(stages), value.span, tuple(lets))
+
+
+def _bindings(value: Located) -> Located | None:
+    """What stands under `let`."""
+    return value.entries[0].value if isinstance(value, Table) and [e.key for e in value] == [LET] else None
+
+
+def _lets(bindings: Located, found: list[Diagnostic]) -> Iterator[Let]:
+    if not isinstance(bindings, Table):
+        found.append(wrong(bindings, "`let`", "a mapping from names to pipelines"))
+        return
+    for entry in bindings:
+        if not re.fullmatch(NAME, entry.key):
+            problem = "a name has letters, digits and `_`, and begins with a letter"
+            found.append(errors.BadValue(span=entry.key_span, key=entry.key, problem=problem))
+        if isinstance(entry.value, Listing):
+            yield Let(entry.key, entry.key_span, sequence(entry.value, found))
+        else:
+            found.append(wrong(entry.value, f"`{entry.key}`", "a list of steps"))
+
+
+def _parallel(value: Listing, found: list[Diagnostic]) -> Parallel:
+    if not value.items:
+        found.append(errors.EmptyPipeline(span=value.span))
+    branches = (_branch(item, found) if isinstance(item, Listing) else _step(item, found) for item in value.items)
+    return Parallel(tuple(branches), value.span)
+
+
+def _branch(value: Listing, found: list[Diagnostic]) -> Sequence:
+    if not value.items:
+        found.append(errors.EmptyPipeline(span=value.span))
+    return sequence(value, found)
+
+
+def _step(value: Located, found: list[Diagnostic]) -> Step:
+    match value:
+        case Leaf(value=str(op)) if op:
+            return Step(op, value.span, Table((), value.span), value.span)
+        case Table(entries=(entry,)) if entry.key == LET:
+            found.append(errors.MisplacedLet(span=entry.key_span))
+        case Table(entries=(entry,)) if entry.key:
+            args = entry.value
+            if isinstance(args, Leaf) and args.value is None:
+                args = Table((), entry.key_span)
+            return Step(entry.key, entry.key_span, args, value.span)
+        case Table(entries=entries) if len(entries) > 1:
+            keys = [e.key for e in entries]
+            found.append(errors.SeveralOps(span=entries[1].key_span, first=keys[0], second=keys[1]))
+        case _:
+            found.append(wrong(value, "a step", "an op with its arguments, such as `rank: {model: big}`"))
+    return Step("", value.span, Table((), value.span), value.span)
