@@ -8,11 +8,11 @@ import time
 from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import platformdirs
 
-from archc import errors, lowering, passes
+from archc import errors, lowering, ops, passes
 from archc.calls import Conversation
 from archc.diagnostics import SpecError
 from archc.ir.graph import Graph
@@ -24,6 +24,7 @@ from archc.runtime.session import Session, World, connect
 from archc.runtime.trace import Listener
 from archc.source import Source
 from archc.spec import space as spaces
+from archc.spec import document as documents
 from archc.spec.choices import closed, open_choices
 from archc.spec.hole import Value
 from archc.spec.located import Located, Table
@@ -89,6 +90,24 @@ def _located(
 ) -> Located:
     root = override(read_yaml(source), overrides)
     return closed(with_given(root, given) if given else root, choices)
+
+
+def read_document(path: str | Path) -> documents.Document:
+    """What a file of any form says, with its comments. Raises SpecError."""
+    return documents.read_document(read(path), ops.VOCABULARY)
+
+
+def write_document(document: documents.Document, form: Literal["yaml", "arch"]) -> str:
+    """The canonical text of a document in a form, with its comments. Raises SpecError for what has no words there."""
+    return documents.write_document(document, form, ops.VOCABULARY)
+
+
+def formatted(source: Source, form: Literal["yaml", "arch"] | None = None) -> str:
+    """The canonical text of a spec in its own form, by its name unless `form` is given. Raises SpecError."""
+    document = documents.read_document(source, ops.VOCABULARY, form)
+    if document.form == "json":
+        raise SpecError(errors.CannotWrite(span=source.span(0, 1), what="JSON", hint="archc convert FILE --to yaml"))
+    return write_document(document, document.form)
 
 
 def lower(spec: Spec, environ: Mapping[str, str] | None = None) -> Graph:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 
-from archc.diagnostics import SpecError
 from archc.source import Source
-from archc.spec import yaml
 from archc.spec.located import Choice, Entry, Leaf, Listing, Located, Range, Table
 
 NOWHERE = Source("", "").span()
@@ -95,38 +95,77 @@ def by_key(tree: Any) -> Any:
     return (tree[0], *sorted(tree[1:], key=lambda entry: entry[0])) if tree[0] == "table" else tree
 
 
-# ---- reading choices
+def normal(root: Located, condition: Callable[[str], str | None]) -> Any:
+    """The tree as `.arch` says it: short forms written out, one-step lists as steps, conditions in canonical text."""
+    assert isinstance(root, Table)
+    known = {e.key: e.value for e in root if e.value not in (Table((), e.value.span), Listing((), e.value.span))}
+    made: dict[str, Any] = {key: bare(value) for key, value in known.items()}
+    if "require" in known:
+        made["require"] = bare(_conditions(known["require"], condition))
+    if isinstance(models := known.get("models"), Table):
+        made["models"] = {e.key: dict(bare(e.value)[1:]) for e in models}
+    made["pipeline"] = _Normal(condition).sequence(known["pipeline"])
+    return made
 
 
-class _Choices(yaml._Reader):
-    """Reads `!choice` where the reader does not yet."""
-
-    def value(self, event: Any, depth: int) -> Located:
-        if getattr(event, "tag", None) != "!choice":
-            return super().value(event, depth)
-        event.tag = None
-        inner = super().value(event, depth)
-        if isinstance(inner, Listing):
-            return Choice(inner.items, inner.span)
-        assert isinstance(inner, Leaf)
-        ends, _, step = str(inner.value).partition(" step ")
-        lo, hi = (_number(end) for end in ends.split(".."))
-        whole = isinstance(lo, int) and isinstance(hi, int)
-        return Choice((), inner.span, Range(lo, hi, _number(step) if step else 1 if whole else None))
+def _conditions(value: Located, condition: Callable[[str], str | None]) -> Located:
+    match value:
+        case Leaf(value=str(text)):
+            return Leaf(condition(text) or text, NOWHERE)
+        case Listing():
+            return located([_conditions(item, condition) for item in value.items])
+        case Choice(options=options) if options:
+            return choice(*(_conditions(option, condition) for option in options))
+    return value
 
 
-def _number(text: str) -> float:
-    return int(text) if text.lstrip("-").isdecimal() else float(text)
+@dataclass(frozen=True)
+class _Normal:
+    condition: Callable[[str], str | None]
 
+    def sequence(self, value: Located) -> Any:
+        assert isinstance(value, Listing)
+        return ["sequence", *map(self.stage, value.items)]
 
-def read(source: Source) -> Located:
-    """The values of a YAML text with choices."""
-    try:
-        return yaml.read_yaml(source)
-    except SpecError as error:
-        if any(d.name != "no-tags" for d in error.diagnostics):
-            raise
-    return _Choices(source, 0).document()
+    def branch(self, value: Located) -> Any:
+        """A step; a list of one is its step."""
+        if not isinstance(value, Listing):
+            return self.stage(value)
+        sequence = self.sequence(value)
+        return sequence[1] if len(sequence) == 2 and sequence[1][0] != "layer" else sequence
+
+    def stage(self, value: Located) -> Any:
+        match value:
+            case Listing():
+                return ["layer", *map(self.branch, value.items)]
+            case Choice():
+                return ["choice", *map(self.branch, value.options)]
+            case Table(entries=(Entry("let", _, Table() as named),)):
+                return ["let", *((e.key, self.branch(e.value)) for e in named)]
+            case Table(entries=(entry,)):
+                args = self.arguments(entry)
+                return ["step", entry.key, args] if args else ["word", entry.key]
+            case Leaf(value=str(name)):
+                return ["word", name]
+        raise AssertionError(value)
+
+    def arguments(self, entry: Entry) -> dict[str, Any]:
+        op, value = entry.key, entry.value
+        if isinstance(value, Leaf) and value.value is None:
+            return {}
+        if not isinstance(value, Table):
+            regions = VOCABULARY.regions(op) if isinstance(value, Listing) else ()
+            value = Table((Entry(regions[0] if regions else VOCABULARY.main(op), NOWHERE, value),), NOWHERE)
+        return {e.key: self.argument(op, e) for e in value}
+
+    def argument(self, op: str, entry: Entry) -> Any:
+        if entry.key in VOCABULARY.regions(op):
+            return self.sequence(entry.value)
+        if entry.key in VOCABULARY.region_lists(op) and isinstance(entry.value, Listing):
+            return [self.sequence(item) for item in entry.value.items]
+        if entry.key in VOCABULARY.conditions(op):
+            return bare(_conditions(entry.value, self.condition))
+        return bare(entry.value)
 
 
 # ---- strategies

@@ -94,12 +94,14 @@ class Layout:
     def __init__(self, notes: Notes) -> None:
         self.notes = notes
 
-    def lines(self, unit: Unit, before: str = "", after: str = "", width: int = WIDTH) -> tuple[list[str], list[str]]:
-        """The lines to stand before a unit, and its own."""
+    def lines(
+        self, unit: Unit, before: str = "", after: str = "", width: int = WIDTH
+    ) -> tuple[list[str], list[str], list[str]]:
+        """The lines to stand before a unit, its own, and comments after it."""
         hoisted: list[str] = []
         own = lay(unit.doc, before, after, width, hoisted)
-        ahead, own = self.notes.take(*unit.pieces).around(own, unit.doc.flat is None)
-        return [*ahead, *hoisted], own
+        ahead, own, behind = self.notes.take(*unit.pieces).around(own, unit.doc.flat is None)
+        return [*ahead, *hoisted], own, behind
 
     def flats(self, units: Sequence[Unit]) -> list[str | None]:
         """Each on one line, those without comments."""
@@ -110,16 +112,15 @@ class Layout:
 
         def tall(before: str, after: str, width: int, hoisted: list[str]) -> list[str]:
             lines: list[str] = []
+            behind: list[str] = []
             for index, unit in enumerate(units):
+                shift = indented if index and (lead or before) else list[str]
+                lines += shift(behind)
                 end = after if index == len(units) - 1 else ""
-                if index == 0:
-                    ahead, own = self.lines(unit, before, end, width)
-                    hoisted += ahead
-                    lines += own
-                    continue
-                ahead, own = self.lines(unit, lead, end, width - 2)
-                lines += indented([*ahead, *own]) if lead or before else [*ahead, *own]
-            return lines
+                ahead, own, behind = self.lines(unit, lead if index else before, end, width - 2 if index else width)
+                (lines if index else hoisted).extend(shift(ahead))
+                lines += shift(own)
+            return [*lines, *behind]  # what ends a block stands at its margin
 
         return Doc(_short(self.flats(units), f" {lead}") if flat else None, tall)
 
@@ -138,11 +139,11 @@ class Layout:
         def tall(before: str, after: str, width: int, hoisted: list[str]) -> list[str]:
             inner: list[str] = []
             for index, unit in enumerate(units):
-                first = (lead if index else "") if unit.doc.flat != "" else (lead if index else "").rstrip()
-                ahead, own = self.lines(unit, first, trail, width - 2)
-                inner += [*ahead, *filter(None, own)]
-            ahead, inner = self.notes.take(*owner).around(inner, True)
-            return [before + opening, *indented([*ahead, *inner]), closing + after]
+                start = lead if index else ""
+                ahead, own, behind = self.lines(unit, start if unit.doc.flat else start.rstrip(), trail, width - 2)
+                inner += [*ahead, *(own if own != [""] else []), *behind]
+            ahead, inner, behind = self.notes.take(*owner).around(inner, True)
+            return [before + opening, *indented([*ahead, *inner, *behind]), closing + after]
 
         separator = f" {lead}" if lead else f"{trail} "
         if not units and not self.notes.has(*owner):

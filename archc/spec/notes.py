@@ -50,14 +50,14 @@ class Note:
         """With what is said about a piece that begins on the same line."""
         return Note(self.before + inner.before, self.behind + inner.behind, inner.after + self.after)
 
-    def around(self, lines: Sequence[str], is_closed: bool) -> tuple[list[str], list[str]]:
-        """The lines before the piece, and its own with what follows: at the end of its line if it is the only one.
+    def around(self, lines: Sequence[str], is_closed: bool) -> tuple[list[str], list[str], list[str]]:
+        """The lines before the piece, its own, and those after it; what stood behind it stays if it has but one line.
 
         `is_closed` says that the line may end with a comment already.
         """
         if len(lines) == 1 and self.behind and not is_closed:
-            return [*self.before, *self.behind[:-1]], [f"{lines[0]}  {self.behind[-1]}", *self.after]
-        return [*self.before, *self.behind], [*lines, *self.after]
+            return [*self.before, *self.behind[:-1]], [f"{lines[0]}  {self.behind[-1]}"], [*self.after]
+        return [*self.before, *self.behind], [*lines], [*self.after]
 
 
 class Notes:
@@ -80,6 +80,16 @@ class Notes:
     def has(self, *pieces: Piece) -> bool:
         """Whether something is said about one of the pieces."""
         return any(id(piece) in self._lists for piece in pieces)
+
+    def lift(self, pieces: Iterable[Piece], owner: Piece) -> None:
+        """Gives what is said before the pieces to their owner, which begins on the same line."""
+        for piece in pieces:
+            lists = self._lists.get(id(piece))
+            if lists and lists.before and piece is not owner:
+                self._lists[id(owner)].before += lists.before
+                lists.before = []
+                if not lists.behind and not lists.after:
+                    del self._lists[id(piece)]
 
     def take(self, *pieces: Piece) -> Note:
         """What is said about pieces that begin on the same line, outer ones first."""

@@ -1,4 +1,4 @@
-"""Scalars as both surface forms write them: numbers, ranges and strings in double quotes."""
+"""Scalars as both surface forms write them: constants and strings in double quotes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import re
 
 from archc import errors
 from archc.diagnostics import SpecError
-from archc.source import Span
-from archc.spec.located import Leaf, Range
+from archc.spec.located import Leaf
 
 _ESCAPES = {"\n": "\\n", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 _WORTH_A_LOOK = re.compile(r"[^ !#-\[\]-~]")
@@ -27,29 +26,16 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def constant(leaf: Leaf) -> str:
-    """The text of a number, of a truth value or of nothing."""
+    """The text of a number, of a truth value or of nothing. Raises SpecError for a number that is not finite."""
     match leaf.value:
         case None:
             return "null"
         case bool():
             return "true" if leaf.value else "false"
+        case float() if not math.isfinite(leaf.value):
+            raise SpecError(errors.CannotWrite(span=leaf.span, what="a number that is not finite"))
         case _:
-            return number(leaf.value, leaf.span)
-
-
-def number(value: object, span: Span) -> str:
-    """The text of a number, which reads back as the same."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise SpecError(errors.CannotWrite(span=span, what="a number that is not finite"))
-    return repr(value)
-
-
-def range_text(of: Range, span: Span) -> str:
-    """A range as it is written: `1..10`, `0.0..1.0 step 0.25`."""
-    text = f"{number(of.lo, span)}..{number(of.hi, span)}"
-    if of.step is None or (of.step == 1 and isinstance(of.step, int) and isinstance(of.lo, int)):
-        return text
-    return f"{text} step {number(of.step, span)}"
+            return repr(leaf.value)
 
 
 def reads_well_as_lines(value: object) -> bool:

@@ -31,8 +31,8 @@ def write_arch(
     writer = _Statements(values, Steps(layout, values, vocabulary))
     lines: list[str] = []
     for unit in writer.all(root):
-        ahead, own = layout.lines(unit)
-        lines += [*ahead, *own]
+        for part in layout.lines(unit):
+            lines += part
     return finished([*lines, *notes.rest()])
 
 
@@ -112,7 +112,7 @@ class _Statements:
             yield from (_BLANK_LINE, self.steps.let(let)) if let is lets[0] else (self.steps.let(let),)
         if stages:
             yield _BLANK_LINE
-            yield Unit((entry,), self.steps.chain(stages))
+            yield Unit((entry,), self.steps.chain(stages, entry))
 
 
 def _owned(entry: Entry) -> Iterator[tuple[tuple[Piece, ...], Entry]]:

@@ -33,17 +33,22 @@ class Steps:
         self.values = values
         self.vocabulary = vocabulary
 
-    def sequence(self, stages: Listing) -> Doc:
-        """Stages after each other, with the lets at their head."""
+    def sequence(self, stages: Listing, owner: Piece) -> Doc:
+        """Stages after each other, with the lets at their head; `owner` begins on their first line."""
         lets, rest = split_lets(stages)
         if not rest:
             cannot(stages, "a sequence without steps")
-        chain = self.chain(rest)
-        return self.layout.stack([*map(self.let, lets), Unit((), chain)], "", flat=False) if lets else chain
+        if not lets:
+            return self.chain(rest, owner)
+        line = Listing(tuple(rest), stages.span)
+        chain = self.chain(rest, line)
+        return self.layout.stack([*map(self.let, lets), Unit((line,), chain)], "", flat=False)
 
-    def chain(self, stages: Sequence[Located]) -> Doc:
+    def chain(self, stages: Sequence[Located], owner: Piece) -> Doc:
         """Stages after each other."""
-        return self.layout.stack([self.stage(stage) for stage in stages], "-> ", flat=True)
+        units = [self.stage(stage) for stage in stages]
+        self.layout.notes.lift(units[0].pieces, owner)
+        return self.layout.stack(units, "-> ", flat=True)
 
     def let(self, named: tuple[tuple[Piece, ...], Entry]) -> Unit:
         """A named sequence."""
@@ -53,7 +58,7 @@ class Steps:
 
     def branch(self, stage: Located) -> Unit:
         """A step, or a list of steps after each other."""
-        return Unit((stage,), self.sequence(stage)) if isinstance(stage, Listing) else self.stage(stage)
+        return Unit((stage,), self.sequence(stage, stage)) if isinstance(stage, Listing) else self.stage(stage)
 
     def stage(self, stage: Located) -> Unit:
         """A step, a layer or alternatives, in a sequence."""
@@ -136,7 +141,7 @@ class Steps:
         if isinstance(value, Listing) and entry.key in self.vocabulary.region_lists(op):
             units = [self.branch(item) for item in value.items]
         elif isinstance(value, Listing):
-            units = [Unit((), self.sequence(value))] if value.items else []
+            units = [Unit((), self.sequence(value, entry))] if value.items else []
         else:
             units = [self.branch(value)]
         trail = "," if entry.key in self.vocabulary.region_lists(op) else ""

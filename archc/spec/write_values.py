@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 
 from archc.spec.layout import Doc, Layout, Unit, prefixed, text, text_block
 from archc.spec.located import Choice, Entry, Leaf, Listing, Located, Table
-from archc.spec.scalars import constant, quoted, range_text, reads_well_as_lines
+from archc.spec.ranges import range_text
+from archc.spec.scalars import constant, quoted, reads_well_as_lines
 
 _STATEMENTS = ("architecture", "rules", "param", "model", "budget", "require", "let")
 _CONTROL = ("use", "when", "do", "then", "else", "repeat", "each", "until", "race", "cascade", "deadline", "fold")
@@ -49,7 +50,7 @@ class Values:
                 return self.layout.bracket(("{", "}"), units, lead="| ", trail="")
             case Choice(range=of):
                 assert of
-                return text(f"{{{range_text(of, value.span)}}}")
+                return text(f"{{{range_text(of)}}}")
             case Listing():
                 return self.layout.bracket(("[", "]"), [Unit((item,), self.value(item)) for item in value.items])
             case Table():

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from archc.spec.located import Choice, Comment, Entry, Leaf, Listing, Located, Table
 from archc.spec.notes import Notes, Piece, finished, indented, inner
-from archc.spec.scalars import constant, quoted, range_text, reads_well_as_lines
+from archc.spec.ranges import range_text
+from archc.spec.scalars import constant, quoted, reads_well_as_lines
 from archc.spec.vocabulary import Vocabulary
 
 ORDER = ("name", "rules", "params", "models", "budget", "require", "pipeline")
@@ -58,7 +59,7 @@ class _Writer:
 
     def _flat(self, value: Table | Listing | Choice) -> str | None:
         if isinstance(value, Choice) and value.range:
-            return f"!choice {range_text(value.range, value.span)}"
+            return f"!choice {range_text(value.range)}"
         texts = [self._flat_entry(p) if isinstance(p, Entry) else self._flat_item(p) for p in inner(value)]
         if None in texts:
             return None
@@ -85,9 +86,9 @@ class _Writer:
                 hoisted, own = list[str](), self._entry(piece, kind, width)
             else:
                 hoisted, own = self._item(piece, kind, width)
-            before, own = self.notes.take(piece).around(own, self.notes.inside(piece))
+            before, own, after = self.notes.take(piece).around(own, self.notes.inside(piece))
             (lines if lines else first).extend([*before, *hoisted])
-            lines += own
+            lines += [*own, *after]
         return first, lines
 
     def _entry(self, entry: Entry, kind: str, width: int) -> list[str]:
