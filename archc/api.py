@@ -12,11 +12,12 @@ from typing import Any, Literal, TypeVar
 
 import platformdirs
 
-from archc import errors, lowering, ops, passes
+from archc import errors, lowering, passes
 from archc.calls import Conversation
 from archc.diagnostics import SpecError
 from archc.ir.graph import Graph
 from archc.keys import key_source
+from archc.ops import VOCABULARY
 from archc.planning import plan as planning
 from archc.planning.show import show_plan
 from archc.runtime.run import Run
@@ -33,7 +34,7 @@ from archc.spec.overrides import override
 from archc.spec.params import with_given
 from archc.spec.reading import read_spec
 from archc.spec.requirements import broken
-from archc.spec.yaml import MAX_CHARACTERS, read_yaml
+from archc.spec.yaml import MAX_CHARACTERS
 
 Plan = planning.Plan
 
@@ -88,23 +89,23 @@ def space(
 def _located(
     source: Source, overrides: Iterable[str], choices: Mapping[str, Value], given: Table | None = None
 ) -> Located:
-    root = override(read_yaml(source), overrides)
+    root = override(documents.read_document(source, VOCABULARY).root, overrides)
     return closed(with_given(root, given) if given else root, choices)
 
 
 def read_document(path: str | Path) -> documents.Document:
     """What a file of any form says, with its comments. Raises SpecError."""
-    return documents.read_document(read(path), ops.VOCABULARY)
+    return documents.read_document(read(path), VOCABULARY)
 
 
 def write_document(document: documents.Document, form: Literal["yaml", "arch"]) -> str:
     """The canonical text of a document in a form, with its comments. Raises SpecError for what has no words there."""
-    return documents.write_document(document, form, ops.VOCABULARY)
+    return documents.write_document(document, form, VOCABULARY)
 
 
 def formatted(source: Source, form: Literal["yaml", "arch"] | None = None) -> str:
     """The canonical text of a spec in its own form, by its name unless `form` is given. Raises SpecError."""
-    document = documents.read_document(source, ops.VOCABULARY, form)
+    document = documents.read_document(source, VOCABULARY, form)
     if document.form == "json":
         raise SpecError(errors.CannotWrite(span=source.span(0, 1), what="JSON", hint="archc convert FILE --to yaml"))
     return write_document(document, document.form)

@@ -24,7 +24,7 @@ FILES = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__in
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
 DOOR = {"archc", "archc.__main__"}
 
-HEAVY = {"apsw", "networkx", "aiohttp", "yarl", "xllamacpp", "uvloop"}
+HEAVY = {"apsw", "networkx", "aiohttp", "yarl", "xllamacpp", "uvloop", "lark"}
 """Third-party packages that may be imported within a function."""
 
 WORLD: dict[str, set[str]] = {

@@ -37,6 +37,17 @@ class NotYaml(Diagnostic):
     hint: str = ""
 
 
+class NotArch(Diagnostic):
+    """The text does not follow the grammar of `.arch`."""
+
+    title = "{problem}"
+    label = "{here}"
+    help = "{hint}"
+    problem: str
+    hint: str = ""
+    here: str = "here"
+
+
 class NoAliases(Diagnostic):
     """YAML anchors and aliases are refused."""
 

@@ -173,7 +173,8 @@ def _ends(graph: Graph) -> Iterator[Diagnostic]:
 
 
 def _models(graph: Graph) -> Iterator[Diagnostic]:
-    yield from (errors.UnusedModel(span=m.span, model=m.name) for m in graph.models if m.name not in graph.asked)
+    used = graph.asked | graph.spared
+    yield from (errors.UnusedModel(span=m.span, model=m.name) for m in graph.models if m.name not in used)
     known = {model.name: model for model in graph.models}
     for node in graph.every:
         for argument, name in node.op.models.items():

@@ -139,6 +139,11 @@ def at_once(depths: Sequence[Interval]) -> Interval:
     return Interval(max((d.lo for d in depths), default=0), max((d.hi for d in depths), default=0))
 
 
+def conditions_of(op: Op) -> Mapping[str, Condition]:
+    """The conditions of an op, by parameter; most have none."""
+    return op.conditions if isinstance(op, Control) else {}
+
+
 class NoResult(Exception):
     """Raised by a control op whose blocks gave nothing, where nothing arrived to fall back to."""
 

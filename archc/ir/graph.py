@@ -41,6 +41,8 @@ class Graph:
     rules: Rules
     warnings: tuple[Diagnostic, ...] = ()
     """What was noticed while it was made."""
+    spared: frozenset[str] = frozenset()
+    """Models that would be asked if params were others."""
 
     @property
     def nodes(self) -> tuple[Node, ...]:

@@ -40,7 +40,9 @@ def lower(spec: Spec, environ: Mapping[str, str], load: Loader = no_other) -> Gr
     rules = spec.rules if whole else "open"
     noticed = tuple(d for d in found if d.severity == "warning")
     made = tuple(models.made)
-    graph = Graph(spec.name, spec.source, body, made, spec.budget, spec.budget_span, rules, noticed)
+    graph = Graph(
+        spec.name, spec.source, body, made, spec.budget, spec.budget_span, rules, noticed, frozenset(pipelines.spared)
+    )
     if _rounds(body) > MAX_ROUNDS:
         found.append(errors.TooLarge(span=spec.pipeline.span, what="rounds of loops within loops", limit=MAX_ROUNDS))
     else:

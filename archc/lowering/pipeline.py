@@ -19,7 +19,7 @@ from archc.ir.shape import Shape
 from archc.lowering.models import Models
 from archc.lowering.scope import Loader, Named, Scope
 from archc.source import Span
-from archc.spec.located import Entry, Leaf, Listing, Located, Table, plain, span_at
+from archc.spec.located import Entry, Leaf, Listing, Located, Table, leaves, plain, span_at
 from archc.spec.model import Parallel, Sequence, Spec, Stage, Step
 from archc.spec.params import bound, unbound, unknown
 from archc.spec.pipeline import sequence
@@ -61,6 +61,8 @@ class Pipelines:
         self._names: Counter[str] = Counter()
         self._sites: Counter[tuple[str, ...]] = Counter()
         self._connections = 0
+        self.spared: set[str] = set()
+        """Models that would be asked if params were others."""
         self._read: set[Span] = set()
         """Where the names that are read were given."""
 
@@ -118,11 +120,22 @@ class Pipelines:
         conditions = self._conditions(kind, args, scope)
         if issubclass(kind, Control) and (taken := kind.taken(conditions)) is not None:
             way = args.get(taken)
+            self._spare(kind, args, scope)
             return self._stage(self._steps(way.value), inputs, scope) if way else inputs
         name = self._id(kind)
         blocks = self._blocks(kind, args, scope, name)
-        op = self._op(step, kind, args, scope, {**conditions, **blocks}, sound=len(self._found) == before)
+        op = self._op(step, kind, args, scope, {**conditions, **blocks}, sound=self._sound_since(before))
         return self._node(step, name, op or Unreadable(), inputs)
+
+    def _sound_since(self, before: int) -> bool:
+        """Whether nothing wrong has been found after the first so many diagnostics."""
+        return not any(d.severity == "error" for d in self._found[before:])
+
+    def _spare(self, kind: type[Op], args: Table, scope: Scope) -> None:
+        """Notes the models in blocks that are not taken: with other params they would be asked."""
+        blocks = (entry.value for key in parameters_with(kind, Region) if (entry := args.get(key)))
+        words = (leaf for block in blocks for leaf in leaves(bound(block, scope.params)) if isinstance(leaf.value, str))
+        self.spared |= {name for leaf in words if (name := scope.model(str(leaf.value), leaf.span))}
 
     def _kind(self, step: Step, scope: Scope) -> type[Op] | None:
         if not step.op:
@@ -161,7 +174,7 @@ class Pipelines:
         """The op with its arguments. `made` are its blocks and conditions by parameter."""
         before = len(self._found)
         rest = Table(tuple(self._given(entry, made, scope) for entry in args), args.span)
-        if len(self._found) > before:
+        if not self._sound_since(before):
             return None
         parts = {f"\0{key}.{i}": part for key, held in made.items() for i, part in enumerate(_several(held))}
         op = validated(kind, rest, step.op, self._found, strict=True, made=parts)
@@ -252,7 +265,7 @@ class Pipelines:
         outputs = self._stage(spec.pipeline, (name + ".do",), inner)
         block, self._nodes = Region(tuple(self._nodes), outputs, name + ".do"), around
         limit = spec.budget.model_dump(exclude={"on_exhausted"}, exclude_none=True)
-        op = kind.model_validate({**limit, "do": block}) if len(self._found) == before else Unreadable()
+        op = kind.model_validate({**limit, "do": block}) if self._sound_since(before) else Unreadable()
         return self._node(step, name, op, inputs)
 
     def _loaded(self, step: Step, scope: Scope) -> Spec | None:

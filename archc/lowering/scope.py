@@ -12,9 +12,10 @@ from archc.ir.statistics import UNITS
 from archc.lowering.models import Names
 from archc.source import Source, Span
 from archc.spec import conditions
-from archc.spec.conditions import Expr, Unit
+from archc.spec.expressions import Expr
 from archc.spec.located import Leaf, Located, Table, kind_of
 from archc.spec.model import Spec
+from archc.spec.units import Unit, must_be_truth
 
 Loader = Callable[[str, Source, Table], Spec]
 """From a path, the source that names it and values for its params to the spec there. Raises SpecError."""
@@ -91,25 +92,14 @@ class Scope:
     def _expr(self, value: Leaf, units: Mapping[str, Unit], found: list[Diagnostic]) -> Expr | None:
         text = str(value.value).lower() if isinstance(value.value, bool) else str(value.value)
         try:
-            expr = conditions.bound(conditions.parse_condition(text, _place(value.span, text)), self.constants)
+            expr = conditions.bound(conditions.parse_condition(text, conditions.place_in(value)), self.constants)
         except SpecError as error:
             found += error.diagnostics
             return None
-        unit = conditions.unit_of(expr, units, found)
-        if unit not in (None, Unit.TRUTH):
-            found.append(errors.NotATruth(span=value.span, unit=str(unit)))
-        return expr if unit is Unit.TRUTH else None
+        return expr if must_be_truth(expr, units, found) else None
 
     @property
     def constants(self) -> Mapping[str, float | bool | str]:
         """The params that are plain values."""
         leaves = {name: value.value for name, value in self.params.items() if isinstance(value, Leaf)}
         return {name: value for name, value in leaves.items() if value is not None}
-
-
-def _place(span: Span, text: str) -> Callable[[int, int], Span]:
-    """From a piece of a condition to its place; the whole text where escapes stand between."""
-    start = span.text.find(text)
-    if start < 0:
-        return lambda begin, end: span
-    return lambda begin, end: Span(span.source, span.start + start + begin, span.start + start + end)

@@ -17,8 +17,8 @@ from archc.values import CandidateSet, Interval
 class Fold(Control):
     """Run `do` on the first `window` candidates, then on what that gave together with the next ones, to the last.
 
-    No prompt holds more than a window, however many there are. The block must give fewer than `window` candidates. If a
-    round gives nothing, the candidates of its window that came first go on.
+    No prompt holds more than a window, however many there are. Of what a round gives, at most `window - 1` go on; if it
+    gives nothing, those of its window that came first.
 
     Source: Self-MoA-Seq (arXiv 2502.00674).
 
@@ -76,7 +76,8 @@ class Fold(Control):
         given = self.do.shape(self._first(before))
         if before.size.hi > self.window:
             given = given.hull(self.do.shape(self._later(before)))
-        return given.covering(replace(before, size=before.size.at_most(self.window - 1)))
+        given = given.covering(before)
+        return replace(given, size=given.size.at_most(self.window - 1))
 
     @property
     def shrinks_below(self) -> int | None:

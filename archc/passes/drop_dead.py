@@ -14,20 +14,30 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
+from archc.ir.control import conditions_of
 from archc.ir.graph import Graph
 from archc.ir.liveness import dead_nodes
-from archc.ir.region import Region
+from archc.ir.region import Node, Region
 from archc.ir.rewrite import with_blocks
 
 
 def drop_dead(graph: Graph) -> Graph:
-    """Removes dead nodes until there are none, since each may have been the only reader of another."""
-    while dead := dead_nodes(graph):
+    """Removes dead nodes until there are none, since each may have been the only reader of another.
+
+    Where a condition counts what was spent, those that spend stay: what they cost may decide what is run.
+    """
+    counted = any(condition.counts_spending for node in graph.every for condition in conditions_of(node.op).values())
+    while dead := [node for node in dead_nodes(graph) if not (counted and _spends(node))]:
         body = _without(graph.body, {node.id for node in dead}, {})
         if not body.outputs:
             return graph
         graph = replace(graph, body=body)
     return graph
+
+
+def _spends(node: Node) -> bool:
+    inner = (one for block in node.op.blocks.values() for one in block.walk())
+    return any(one.op.models for one in (node, *inner))
 
 
 def _without(region: Region, gone: Collection[str], around: dict[str, tuple[str, ...]]) -> Region:

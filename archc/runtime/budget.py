@@ -42,8 +42,6 @@ class Scope:
     """Whether several questions spend from it: then what is left is no one's to count with."""
     base: Spend = NOTHING
     """What had led to its begin."""
-    refusals: list[str] = field(default_factory=list)
-    """What there was too little of, each time a call was not sent."""
 
     @cached_property
     def limited(self) -> bool:

@@ -43,13 +43,10 @@ class Query:
     scopes: tuple[Scope, ...]
     """The budgets that hold, the innermost last."""
     trace: Trace
+    refusals: list[str] = field(default_factory=list)
+    """What there was too little of for the whole question, each time a call was not sent."""
     memory: dict[str, Completion] = field(default_factory=dict)
     """What was bought for this question, where there is no journal."""
-
-    @property
-    def refusals(self) -> list[str]:
-        """What there was too little of for the whole question."""
-        return [reason for scope in self.scopes if not scope.inner for reason in scope.refusals]
 
     @property
     def first_to_end(self) -> Scope | None:
@@ -223,8 +220,9 @@ class Governor:
 
     def _refuse(self, batch: Batch, scope: Scope, reason: str) -> dict[str, Failed]:
         query, calls = batch.query, len(batch.keys)
-        scope.refusals.append(reason)
         place = {"block": True} if scope.inner else {}
+        if not scope.inner:
+            query.refusals.append(reason)
         query.trace.emit("refused", query=query.id, node=batch.node.id, calls=calls, reason=reason, **place)
         if not scope.inner and any(one.limit.on_exhausted == "error" for one in query.scopes):
             raise RunError(errors.BudgetExhausted(span=batch.node.span, reason=reason))

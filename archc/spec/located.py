@@ -99,6 +99,22 @@ def plain(value: Located) -> Any:
             return value.range.lo if value.range else plain(value.options[0])
 
 
+def leaves(value: Located) -> Iterator[Leaf]:
+    """Every scalar in it."""
+    match value:
+        case Leaf():
+            yield value
+        case Listing():
+            for item in value.items:
+                yield from leaves(item)
+        case Table():
+            for entry in value:
+                yield from leaves(entry.value)
+        case Choice():
+            for option in value.options:
+                yield from leaves(option)
+
+
 def span_at(value: Located, path: Sequence[str | int], of_key: bool = False) -> Span:
     """The place of the piece at `path`, or of its nearest ancestor; `of_key` prefers the key's own place."""
     span = value.span

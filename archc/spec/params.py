@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from archc import errors
 from archc.diagnostics import Diagnostic, SpecError, did_you_mean
-from archc.spec.located import Choice, Leaf, Listing, Located, Table
+from archc.spec.located import Choice, Leaf, Listing, Located, Table, leaves
 from archc.spec.pipeline import NAME
 from archc.spec.validation import wrong
 
@@ -70,15 +70,7 @@ def bound(value: Located, params: Params) -> Located:
 
 def unbound(value: Located) -> list[Leaf]:
     """Every `$name` that is left."""
-    match value:
-        case Leaf(value=str(text)):
-            return [value] if _USE.match(text) else []
-        case Listing():
-            return [leaf for item in value.items for leaf in unbound(item)]
-        case Table():
-            return [leaf for entry in value for leaf in unbound(entry.value)]
-        case _:
-            return []
+    return [leaf for leaf in leaves(value) if isinstance(leaf.value, str) and _USE.match(leaf.value)]
 
 
 def unknown(leaf: Leaf, params: Params) -> Diagnostic:

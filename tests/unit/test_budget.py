@@ -28,14 +28,14 @@ def scope(**limit: float) -> Scope:
 def test_what_fits_is_granted_at_once_and_the_rest_when_reservations_come_back() -> None:
     async def main() -> None:
         ledger, one = Ledger(), scope(calls=5)
-        assert await ledger.reserve([one], Spend(1), 8) == (5, "")
+        assert await ledger.reserve([one], Spend(1), 8) == 5
         waiting = asyncio.create_task(ledger.reserve([one], Spend(1), 3))
         await asyncio.sleep(0)
         assert not waiting.done()
         ledger.settle([one], Spend(5), Spend(3))
-        assert await waiting == (2, "")
+        assert await waiting == 2
         ledger.settle([one], Spend(2), Spend(2))
-        assert await ledger.reserve([one], Spend(1), 1) == (0, "5 calls for this test are not enough")
+        assert await ledger.reserve([one], Spend(1), 1) is one
 
     run(main())
 
@@ -44,7 +44,8 @@ def test_what_can_never_fit_is_refused_without_waiting() -> None:
     async def main() -> None:
         ledger, one = Ledger(), scope(tokens=100)
         await ledger.reserve([one], Spend(1, 10), 1)
-        assert await ledger.reserve([one], Spend(1, 101), 1) == (0, "100 tokens for this test are not enough")
+        assert await ledger.reserve([one], Spend(1, 101), 1) is one
+        assert one.lacks(Spend(1, 101)) == "100 tokens for this test are not enough"
 
     run(main())
 
@@ -52,8 +53,8 @@ def test_what_can_never_fit_is_refused_without_waiting() -> None:
 def test_all_scopes_must_have_room() -> None:
     async def main() -> None:
         ledger, own, shared = Ledger(), scope(calls=4), scope(calls=6)
-        assert (await ledger.reserve([own, shared], Spend(1), 9))[0] == 4
-        assert (await ledger.reserve([scope(), shared], Spend(1), 9))[0] == 2
+        assert await ledger.reserve([own, shared], Spend(1), 9) == 4
+        assert await ledger.reserve([scope(), shared], Spend(1), 9) == 2
         assert own.reserved.calls == 4
         assert shared.reserved.calls == 6
 
@@ -82,9 +83,9 @@ def test_money_adds_up_exactly() -> None:
     async def main() -> None:
         ledger, one = Ledger(), scope(usd=0.3)
         for _ in range(3):
-            assert (await ledger.reserve([one], Spend(1, usd=0.1), 1))[0] == 1
+            assert await ledger.reserve([one], Spend(1, usd=0.1), 1) == 1
             ledger.settle([one], Spend(1, usd=0.1), Spend(1, usd=0.1))
-        assert (await ledger.reserve([one], Spend(1, usd=0.1), 1))[0] == 0
+        assert await ledger.reserve([one], Spend(1, usd=0.1), 1) is one
 
     run(main())
 
