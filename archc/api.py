@@ -24,8 +24,8 @@ from archc.runtime.run import Run
 from archc.runtime.session import Session, World, connect
 from archc.runtime.trace import Listener
 from archc.source import Source
-from archc.spec import space as spaces
 from archc.spec import document as documents
+from archc.spec import space as spaces
 from archc.spec.choices import closed, open_choices
 from archc.spec.hole import Value
 from archc.spec.located import Located, Table

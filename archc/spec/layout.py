@@ -10,13 +10,16 @@ from archc.spec.notes import INDENT, Notes, Piece, indented
 WIDTH = 100
 
 
+_Tall = Callable[[str, str, int, list[str]], list[str]]
+
+
 @dataclass(frozen=True, slots=True)
 class Doc:
     """A text and its two layouts."""
 
     flat: str | None
     """On one line; None if it can't or would be far too long."""
-    tall: Callable[[str, str, int, list[str]], list[str]]
+    tall: _Tall | None = None
     """On several lines, given what stands before and after it, the width, and where to put comments that precede it."""
 
 
@@ -28,40 +31,40 @@ class Unit:
     doc: Doc
 
 
-def text(words: str) -> Doc:
-    """A text that is never broken."""
-    return Doc(words, lambda before, after, width, hoisted: [before + words + after])
-
-
 def text_block(lines: Sequence[str], closing: str) -> Doc:
     """A text of several lines, those after the first indented, with a word that closes the last one."""
-    *others, last = lines
-    return Doc(
-        None,
-        lambda before, after, width, hoisted: [
-            before + others[0],
-            *indented(others[1:]),
-            f"{INDENT}{last}{closing}{after}",
-        ],
-    )
+
+    def tall(before: str, after: str, width: int, hoisted: list[str]) -> list[str]:
+        first, *others, last = lines
+        return [before + first, *indented(others), f"{INDENT}{last}{closing}{after}"]
+
+    return Doc(None, tall)
 
 
 def lay(doc: Doc, before: str, after: str, width: int, hoisted: list[str]) -> list[str]:
     """The lines of a text between two others."""
     if doc.flat is not None and len(before) + len(doc.flat) + len(after) <= width:
         return [before + doc.flat + after]
-    return doc.tall(before, after, width, hoisted)
+    return _broken(doc, before, after, width, hoisted)
+
+
+def _broken(doc: Doc, before: str, after: str, width: int, hoisted: list[str]) -> list[str]:
+    return doc.tall(before, after, width, hoisted) if doc.tall else [f"{before}{doc.flat}{after}"]
 
 
 def prefixed(words: str, doc: Doc) -> Doc:
     """With words before it, on the same line."""
     flat = None if doc.flat is None else words + doc.flat
+    if doc.tall is None:
+        return Doc(flat)
     return Doc(flat, lambda before, after, width, hoisted: lay(doc, before + words, after, width, hoisted))
 
 
 def suffixed(doc: Doc, words: str) -> Doc:
     """With words after it, on the same line."""
     flat = None if doc.flat is None else doc.flat + words
+    if doc.tall is None:
+        return Doc(flat)
     return Doc(flat, lambda before, after, width, hoisted: lay(doc, before, words + after, width, hoisted))
 
 
@@ -73,7 +76,7 @@ def headed(head: Doc, blocks: Sequence[tuple[str, Doc]]) -> Doc:
         lines[-1] = lines[-1].removesuffix("{")
         for index, (word, block) in enumerate(blocks):
             end = after if index == len(blocks) - 1 else " "
-            lines += block.tall(lines.pop() + word, end, width, hoisted)
+            lines += _broken(block, lines.pop() + word, end, width, hoisted)
         return lines
 
     flats = [prefixed(word, block).flat for word, block in blocks]
@@ -147,6 +150,6 @@ class Layout:
 
         separator = f" {lead}" if lead else f"{trail} "
         if not units and not self.notes.has(*owner):
-            return Doc(opening + closing, lambda before, after, width, hoisted: [before + opening + closing + after])
+            return Doc(opening + closing)
         flat = None if self.notes.has(*owner) else _short(self.flats(units), separator, ends)
         return Doc(flat, tall)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from archc.spec.layout import Layout, Unit, prefixed, text
+from archc.spec.layout import Doc, Layout, Unit, prefixed
 from archc.spec.located import Comment, Entry, Leaf, Listing, Located, Table, kind_of
 from archc.spec.notes import BLANK, Notes, Piece, finished
 from archc.spec.vocabulary import Vocabulary
@@ -36,7 +36,7 @@ def write_arch(
     return finished([*lines, *notes.rest()])
 
 
-_BLANK_LINE = Unit((), text(BLANK))
+_BLANK_LINE = Unit((), Doc(BLANK))
 
 
 class _Statements:
@@ -73,7 +73,7 @@ class _Statements:
     def _params(self, entry: Entry) -> Iterator[Unit]:
         for pieces, param in _owned(entry):
             if isinstance(param.value, Leaf) and param.value.value is None:
-                yield Unit(pieces, text(f"param {word(param.key)}"))
+                yield Unit(pieces, Doc(f"param {word(param.key)}"))
             else:
                 yield Unit(pieces, prefixed(f"param {key(param.key)} = ", self.values.value(param.value)))
 
@@ -87,7 +87,7 @@ class _Statements:
             assert isinstance(model.value, Table)
             start += word(backend.value.value)
             options = [e for e in model.value if e is not backend]
-            doc = self.values.arguments(start, options, "model") if options else text(start)
+            doc = self.values.arguments(start, options, "model") if options else Doc(start)
             yield Unit((*pieces, backend), doc)
 
     def _budget(self, entry: Entry) -> Iterator[Unit]:

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from archc import errors
 from archc.diagnostics import SpecError
-from archc.spec.layout import Doc, Layout, Unit, headed, prefixed, suffixed, text
+from archc.spec.layout import Doc, Layout, Unit, headed, prefixed, suffixed
 from archc.spec.located import Choice, Entry, Leaf, Listing, Located, Table, kind_of
 from archc.spec.notes import Piece
 from archc.spec.vocabulary import Vocabulary
@@ -64,7 +64,7 @@ class Steps:
         """A step, a layer or alternatives, in a sequence."""
         match stage:
             case Leaf(value=str(name)):
-                return Unit((stage,), text(word(name)))
+                return Unit((stage,), Doc(word(name)))
             case Table(entries=(entry,)):
                 return self._step(stage, entry)
             case Listing():
@@ -85,7 +85,7 @@ class Steps:
         return Unit(pieces, suffixed(doc, "?") if is_optional else doc)
 
     def _option(self, option: Located) -> Unit:
-        return Unit((option,), text("")) if option == Listing((), option.span) else self.branch(option)
+        return Unit((option,), Doc("")) if option == Listing((), option.span) else self.branch(option)
 
     def _step(self, step: Table, entry: Entry) -> Unit:
         """A step with arguments."""
@@ -93,7 +93,7 @@ class Steps:
         entries = self._arguments(op, entry)
         pieces: tuple[Piece, ...] = (step, entry)
         if not entries:
-            return Unit(pieces, text(word(op)))
+            return Unit(pieces, Doc(word(op)))
         args = {e.key: e for e in entries}
         if op == "when" and (doc := self._when(args)):
             return Unit((*pieces, args["condition"]), doc)
@@ -104,7 +104,7 @@ class Steps:
         main, conditions = self.vocabulary.main(op), self.vocabulary.conditions(op)
         if op in CONTROL and len(regions) == 1:
             is_bare = not others and op != "budget"
-            head = text(op) if is_bare else self.values.arguments(op, others, main, conditions)
+            head = Doc(op) if is_bare else self.values.arguments(op, others, main, conditions)
             return Unit(pieces, headed(head, [("", self._block(op, regions[0]))]))
         regions = [e for e in regions if e.key in _REGIONS]
         others = [e for e in entries if e not in regions]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from archc.spec.layout import Doc, Layout, Unit, prefixed, text, text_block
+from archc.spec.layout import Doc, Layout, Unit, prefixed, text_block
 from archc.spec.located import Choice, Entry, Leaf, Listing, Located, Table
 from archc.spec.ranges import range_text
 from archc.spec.scalars import constant, quoted, reads_well_as_lines
@@ -44,13 +44,13 @@ class Values:
             case Leaf(value=str(words)):
                 return self._condition(words) if is_condition else _string(words)
             case Leaf():
-                return text(constant(value))
+                return Doc(constant(value))
             case Choice(range=None):
                 units = [Unit((option,), self.value(option, is_condition)) for option in value.options]
                 return self.layout.bracket(("{", "}"), units, lead="| ", trail="")
             case Choice(range=of):
                 assert of
-                return text(f"{{{range_text(of)}}}")
+                return Doc(f"{{{range_text(of)}}}")
             case Listing():
                 return self.layout.bracket(("[", "]"), [Unit((item,), self.value(item)) for item in value.items])
             case Table():
@@ -68,16 +68,16 @@ class Values:
 
     def exact(self, words: str) -> Doc:
         """A string in quotes, or the parameter in its place."""
-        return text(words if _PARAM.match(words) else quoted(words))
+        return Doc(words if _PARAM.match(words) else quoted(words))
 
     def _condition(self, words: str) -> Doc:
         canonical = self.canonical_condition(words)
-        return text(quoted(words) if canonical is None or _CONSTANT.match(canonical) else canonical)
+        return Doc(quoted(words) if canonical is None or _CONSTANT.match(canonical) else canonical)
 
 
 def _string(words: str) -> Doc:
     if _PARAM.match(words):
-        return text(words)
+        return Doc(words)
     if reads_well_as_lines(words) and '"""' not in words and words[-1] not in '"\\':
         return text_block(['"""', *words.split("\n")], '"""')
-    return text(word(words))
+    return Doc(word(words))
