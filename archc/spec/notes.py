@@ -60,6 +60,9 @@ class Note:
         return [*self.before, *self.behind], [*lines], [*self.after]
 
 
+_NOTHING = Note()
+
+
 class Notes:
     """The comments of a text by piece. A writer takes each once, in its own order, and ends with the `rest`."""
 
@@ -68,18 +71,20 @@ class Notes:
         """Kept alive: the pieces are known by identity."""
         self._lists: defaultdict[int, _Lists] = defaultdict(_Lists)
         self._tail: list[str] = []
-        self._around: set[int] = set()
+        self._around: set[int] | None = None
         if comments:
             self._attach(comments)
-            _mark(root, self._lists, self._around)
 
     def inside(self, piece: Piece) -> bool:
-        """Whether something within the piece has comments."""
+        """Whether something within the piece has comments, when it is first asked of any."""
+        if self._around is None:
+            self._around = set()
+            _mark(self._root, self._lists, self._around)
         return id(piece) in self._around
 
     def has(self, *pieces: Piece) -> bool:
         """Whether something is said about one of the pieces."""
-        return any(id(piece) in self._lists for piece in pieces)
+        return bool(self._lists) and any(id(piece) in self._lists for piece in pieces)
 
     def lift(self, pieces: Iterable[Piece], owner: Piece) -> None:
         """Gives what is said before the pieces to their owner, which begins on the same line."""
@@ -93,7 +98,7 @@ class Notes:
 
     def take(self, *pieces: Piece) -> Note:
         """What is said about pieces that begin on the same line, outer ones first."""
-        note = Note()
+        note = _NOTHING
         for piece in pieces:
             if lists := self._lists.pop(id(piece), None):
                 note = note.joined(Note(tuple(lists.before), tuple(lists.behind), tuple(lists.after)))

@@ -20,6 +20,8 @@ WIDTH = 100
 def write_yaml(root: Located, comments: Sequence[Comment], vocabulary: Vocabulary) -> str:
     """The canonical YAML of the values, with the comments. Raises SpecError for a number that is not finite."""
     notes = Notes(root, comments)
+    if comments:
+        _lift(root, notes)
     writer = _Writer(notes, vocabulary)
     if isinstance(root, Table) and root.entries:
         rank = {key: position for position, key in enumerate(ORDER)}
@@ -32,6 +34,14 @@ def write_yaml(root: Located, comments: Sequence[Comment], vocabulary: Vocabular
 
 _UNFIT = re.compile("[^\0\t\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 """What a comment of another form may have, but none in YAML."""
+
+
+def _lift(value: Located, notes: Notes) -> None:
+    """Gives comments before the first piece of a list item, which begins on the line of the item, to that."""
+    for piece in inner(value):
+        _lift(piece.value if isinstance(piece, Entry) else piece, notes)
+        if isinstance(piece, Table | Listing):
+            notes.lift(inner(piece)[:1], piece)
 
 
 class _Writer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from archc.diagnostics import SpecError
@@ -69,6 +69,8 @@ def commented(draw: st.DrawFn, trees: st.SearchStrategy[Located] = SPEC) -> str:
 
 @MANY
 @given(commented())
+@example("pipeline:\n  - [[generate:\n# c\n   small, drafts], vote]\n")
+@example("pipeline:\n  - each: [\n     vote, # c\n     # d\n    ]  # e\n")
 def test_formatting_yaml_keeps_all_comments_and_settles(text: str) -> None:
     once = formatted(text)
 
