@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import platformdirs
 
@@ -26,8 +26,8 @@ from archc.runtime.run import Run
 from archc.runtime.session import Session, World, connect
 from archc.runtime.trace import Listener
 from archc.source import Source, Span
+from archc.spec import document as documents
 from archc.spec import space as spaces
-from archc.spec.arch import read_arch
 from archc.spec.choices import closed, open_choices
 from archc.spec.hole import Value
 from archc.spec.located import Located, Table
@@ -36,7 +36,7 @@ from archc.spec.overrides import override
 from archc.spec.params import with_given
 from archc.spec.reading import read_spec
 from archc.spec.requirements import broken
-from archc.spec.yaml import MAX_CHARACTERS, read_yaml
+from archc.spec.yaml import MAX_CHARACTERS
 
 Plan = planning.Plan
 
@@ -91,15 +91,26 @@ def space(
 def _located(
     source: Source, overrides: Iterable[str], choices: Mapping[str, Value], given: Table | None = None
 ) -> Located:
-    root = override(_read(source), overrides)
+    root = override(documents.read_document(source, VOCABULARY).root, overrides)
     return closed(with_given(root, given) if given else root, choices)
 
 
-def _read(source: Source) -> Located:
-    """The located values of a text, in the form that the end of its name tells."""
-    if source.name.endswith(".arch"):
-        return read_arch(source, VOCABULARY)[0]
-    return read_yaml(source)
+def read_document(path: str | Path) -> documents.Document:
+    """What a file of any form says, with its comments. Raises SpecError."""
+    return documents.read_document(read(path), VOCABULARY)
+
+
+def write_document(document: documents.Document, form: Literal["yaml", "arch"]) -> str:
+    """The canonical text of a document in a form, with its comments. Raises SpecError for what has no words there."""
+    return documents.write_document(document, form, VOCABULARY)
+
+
+def formatted(source: Source, form: Literal["yaml", "arch"] | None = None) -> str:
+    """The canonical text of a spec in its own form, by its name unless `form` is given. Raises SpecError."""
+    document = documents.read_document(source, VOCABULARY, form)
+    if document.form == "json":
+        raise SpecError(errors.CannotWrite(span=source.span(0, 1), what="JSON", hint="archc convert FILE --to yaml"))
+    return write_document(document, document.form)
 
 
 def lower(spec: Spec, environ: Mapping[str, str] | None = None) -> Graph:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from rich.console import Console
 from archc import api, errors
 from archc.backends.weights import progress
 from archc.cli._ending import EXHAUSTED, FAILED, OK, show
+from archc.cli._files import standard_input
 from archc.cli._options import AsJson, Choose, Sets, Skip, SpecPath, chosen
 from archc.cli._screen import BatchScreen, QuestionScreen, cost_table, downloading, note_line
 from archc.diagnostics import SpecError
@@ -81,7 +81,7 @@ def run(
             opened.callback(written.close)
             code = _many(session, read_items(input), written, parallel, screen, as_json)
         else:
-            code = _one(session, _from_stdin() if question == "-" else question, screen, as_json)
+            code = _one(session, standard_input() if question == "-" else question, screen, as_json)
     raise typer.Exit(code)
 
 
@@ -106,13 +106,6 @@ def _one(session: Session, question: str, screen: QuestionScreen, as_json: bool)
     if run.answer is not None:
         print(_shown(run.answer))
     return _code(run)
-
-
-def _from_stdin() -> str:
-    try:
-        return sys.stdin.read()
-    except UnicodeDecodeError:
-        raise SpecError(errors.NoSuchFile(path="-", problem="it is not UTF-8 text")) from None
 
 
 def _shown(text: str) -> str:

@@ -187,3 +187,16 @@ class BadOverride(Diagnostic):
     label = "given on the command line"
     help = "for example `--set models.small.model=embedded` or `--set generate.n=8`"
     problem: str
+
+
+# ---- writing
+
+
+class CannotWrite(Diagnostic):
+    """A value that a surface form has no words for."""
+
+    title = "{what} cannot be written in this form"
+    label = "no words for this"
+    help = "{hint}"
+    what: str
+    hint: str = ""
