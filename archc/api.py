@@ -6,11 +6,11 @@ import asyncio
 import os
 import time
 from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import platformdirs
 
@@ -45,8 +45,11 @@ T = TypeVar("T")
 _NONE: Mapping[str, Value] = MappingProxyType({})
 
 
-def read(path: str | Path) -> Source:
-    """The text of a file. Raises SpecError if there is none, or far too much."""
+def read(path: str | Path, form: str = "") -> Source:
+    """The text of a file, in the form that its name tells unless one is given.
+
+    Raises SpecError if there is none, or far too much.
+    """
     try:
         with Path(path).open("rb") as file:
             text = file.read(4 * MAX_CHARACTERS + 1).decode("utf-8-sig")
@@ -54,7 +57,7 @@ def read(path: str | Path) -> Source:
         raise SpecError(errors.NoSuchFile(path=str(path), problem=error.strerror or str(error))) from None
     except UnicodeDecodeError:
         raise SpecError(errors.NoSuchFile(path=str(path), problem="it is not UTF-8 text")) from None
-    return Source(str(path), text)
+    return Source(str(path), text, form)
 
 
 def parse(
@@ -70,12 +73,14 @@ def parse(
     """
     if isinstance(source, str):
         source = Source("<string>", source)
-    root = _located(source, overrides, choices, given)
+    document = documents.read_document(source, VOCABULARY)
+    root = _changed(document.root, overrides, choices, given)
     if wrong := open_choices(root):
         raise SpecError(wrong)
     if unmet := broken(root):
         raise SpecError(*unmet)
-    return read_spec(source, root)
+    spec = read_spec(source, root)
+    return replace(spec, mistakes=(*document.found, *spec.mistakes))
 
 
 def space(
@@ -85,31 +90,33 @@ def space(
 
     Raises SpecError with what is wrong with its choices and requirements; the rest is not looked at.
     """
-    return spaces.space(_located(spec if isinstance(spec, Source) else read(spec), overrides, choices))
+    source = spec if isinstance(spec, Source) else read(spec)
+    return spaces.space(_changed(documents.read_document(source, VOCABULARY).root, overrides, choices))
 
 
-def _located(
-    source: Source, overrides: Iterable[str], choices: Mapping[str, Value], given: Table | None = None
+def _changed(
+    root: Located, overrides: Iterable[str], choices: Mapping[str, Value], given: Table | None = None
 ) -> Located:
-    root = override(documents.read_document(source, VOCABULARY).root, overrides)
+    root = override(root, overrides)
     return closed(with_given(root, given) if given else root, choices)
 
 
-def read_document(path: str | Path) -> documents.Document:
-    """What a file of any form says, with its comments. Raises SpecError."""
-    return documents.read_document(read(path), VOCABULARY)
+def read_document(source: Source) -> documents.Document:
+    """What a text of any form says, with its comments. Raises SpecError."""
+    return documents.read_document(source, VOCABULARY)
 
 
-def write_document(document: documents.Document, form: Literal["yaml", "arch"]) -> str:
+def write_document(document: documents.Document, form: str) -> str:
     """The canonical text of a document in a form, with its comments. Raises SpecError for what has no words there."""
     return documents.write_document(document, form, VOCABULARY)
 
 
-def formatted(source: Source, form: Literal["yaml", "arch"] | None = None) -> str:
-    """The canonical text of a spec in its own form, by its name unless `form` is given. Raises SpecError."""
-    document = documents.read_document(source, VOCABULARY, form)
-    if document.form == "json":
-        raise SpecError(errors.CannotWrite(span=source.span(0, 1), what="JSON", hint="archc convert FILE --to yaml"))
+def formatted(source: Source) -> str:
+    """The canonical text of a spec in its own form. Raises SpecError."""
+    document = read_document(source)
+    if document.form not in documents.OWN:
+        hint = "archc convert FILE --to yaml"
+        raise SpecError(errors.CannotWrite(span=source.span(0, 1), what="another system's text", hint=hint))
     return write_document(document, document.form)
 
 

@@ -10,7 +10,7 @@ import typer
 
 from archc import api
 from archc.cli._ending import show
-from archc.cli._options import AsJson, Choose, Sets, SpecPath, chosen
+from archc.cli._options import AsJson, Choose, From, Sets, SpecPath, chosen
 from archc.diagnostics import printable
 from archc.values import Interval
 
@@ -18,9 +18,9 @@ app = typer.Typer()
 
 
 @app.command()
-def check(spec: SpecPath, sets: Sets = [], choose: Choose = [], as_json: AsJson = False) -> None:
+def check(spec: SpecPath, sets: Sets = [], choose: Choose = [], form: From = "", as_json: AsJson = False) -> None:
     """Check a spec: everything that is wrong with it, without a call."""
-    checked = api.check(spec, overrides=sets, choices=chosen(choose))
+    checked = api.check(api.read(spec, form), overrides=sets, choices=chosen(choose))
     if as_json:
         print(json.dumps({"ok": True, "diagnostics": [w.as_json() for w in checked.warnings]}, ensure_ascii=False))
         return

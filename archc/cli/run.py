@@ -19,7 +19,7 @@ from archc import api, errors
 from archc.backends.weights import progress
 from archc.cli._ending import EXHAUSTED, FAILED, OK, show
 from archc.cli._files import standard_input
-from archc.cli._options import AsJson, Choose, Sets, Skip, SpecPath, chosen
+from archc.cli._options import AsJson, Choose, From, Sets, Skip, SpecPath, chosen
 from archc.cli._screen import BatchScreen, QuestionScreen, cost_table, downloading, note_line
 from archc.diagnostics import SpecError
 from archc.planning.plan import Plan
@@ -41,6 +41,7 @@ def run(
     parallel: Annotated[int, typer.Option(min=1, help="Questions of --input at work at once.")] = 64,
     sets: Sets = [],
     choose: Choose = [],
+    form: From = "",
     seed: Annotated[int, typer.Option(min=0, help="Another seed draws other samples.")] = 0,
     budget: Annotated[
         list[str], typer.Option("--budget", metavar="WHAT=N", help="A limit for all questions together: `calls=1000`.")
@@ -58,7 +59,7 @@ def run(
     """
     if bool(question) == bool(input) or bool(input) != bool(output):
         raise typer.BadParameter("give either a QUESTION, or --input and --output")
-    plan = api.compile(spec, overrides=sets, choices=chosen(choose), skip=skip)
+    plan = api.compile(api.read(spec, form), overrides=sets, choices=chosen(choose), skip=skip)
     console = Console(stderr=True, quiet=quiet or as_json, highlight=False)
     if plan.warnings and not (quiet or as_json):
         show(plan.warnings, as_json=False)

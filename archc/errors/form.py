@@ -98,6 +98,15 @@ class DuplicateKey(Diagnostic):
         return cls(span=span, key=key, also=(Label(first, "first here"),))
 
 
+class UnknownForm(Diagnostic):
+    """A `--from` or `--to` that names no form."""
+
+    title = "there is no form `{form}`"
+    help = "{hint}"
+    form: str
+    hint: str
+
+
 class EmptySpec(Diagnostic):
     """A file without content."""
 
