@@ -1,7 +1,7 @@
 """Schema: the JSON Schema of the YAML form, from the same classes that check it.
 
-Each key has a description, and a default where there is one. A choice is a list or a range for JSON Schema, which sees no
-tags: `n: [1, 2]` passes here with and without its `!choice`.
+Each key has a description, and a default where there is one. JSON Schema sees no tags: a choice is a list or a range
+there, and `n: [1, 2]` passes with and without its `!choice`.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ def _ours(schema: Schema) -> Schema:
 
 def _property(schema: Schema) -> Schema:
     """The value of a key: itself, a param, or a choice of such values; blocks and conditions as they are."""
-    about = {key: schema[key] for key in ("description", "default") if key in schema}
+    about: Schema = {key: schema[key] for key in ("description", "default") if key in schema}
     found = _marked(schema)
     if found:
         about["description"] += f" {CONDITION}" if "condition" in str(found) else ""
