@@ -52,7 +52,7 @@ def _bound(root: Table, params: Params, found: list[Diagnostic]) -> Table:
     assert isinstance(changed, Table)
     for key in ("models", "budget"):
         entry = changed.get(key)
-        found += [unknown(leaf, params) for leaf in unbound(entry.value)] if entry else []
+        found += [unknown(str(leaf.value)[1:], leaf.span, params) for leaf in unbound(entry.value)] if entry else []
     return changed
 
 
@@ -66,7 +66,9 @@ def _pipeline(root: Table, found: list[Diagnostic]) -> Sequence:
             found.append(errors.MissingKey(span=head(root), key="pipeline", owner="the spec", example=_EXAMPLE))
         return Sequence((), root.span)
     if not isinstance(entry.value, Listing):
-        found.append(wrong(entry.value, "`pipeline`", "a list of steps"))
+        found.append(
+            wrong(entry.value, "`pipeline`", "a list of steps", "begin each step with a dash: `- generate: …`")
+        )
         return Sequence((), root.span)
     pipeline = sequence(entry.value, found)
     if not pipeline.stages:
