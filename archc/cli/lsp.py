@@ -88,8 +88,7 @@ def _server() -> Any:
 
 def _source(document: Any) -> Source:
     """The text of a document; its form is that of its file, or that which the editor takes it for."""
-    is_arch = document.language_id == "archc" and not document.path.endswith((".arch", ".yaml", ".yml"))
-    return Source(document.path + ".arch" if is_arch else document.path, document.source)
+    return Source(document.path, document.source, "arch" if document.language_id == "archc" else "")
 
 
 def _places(server: Any, source: Source) -> Places:

@@ -16,6 +16,7 @@ from archc.ops import VOCABULARY
 from archc.planning.plan import NodePlan
 from archc.schema import WORDS, json_schema
 from archc.source import Source
+from archc.spec.document import form_of
 from archc.spec.grammar import STATEMENTS
 from archc.spec.located import Table, plain
 
@@ -50,7 +51,7 @@ def hover_at(source: Source, offset: int) -> Hover | None:
 def completions_at(source: Source, offset: int) -> list[Completion]:
     """The words that may stand at an offset. Never raises."""
     spot = spot_at(source, offset)
-    words = _words(spot, source.name.endswith(".arch")) if spot else ()
+    words = _words(spot, form_of(source) == "arch") if spot else ()
     known = {word: (kind, about) for word, kind, about in reversed([*words])}
     return [Completion(w, k, about, spot.start, spot.end) for w, (k, about) in sorted(known.items())] if spot else []
 
@@ -152,19 +153,26 @@ def _entry(seen: Look, part: str, name: str) -> str:
 
 
 def _costs(spot: Spot, seen: Look) -> Iterator[str]:
-    """The part in the plan of the steps of that op that are written here."""
-    if seen.plan is None:
-        return
-    graph = seen.plan.graph
-    held = [
-        (node.span.end - node.span.start, node.id)
-        for node in graph.every
-        if node.op.name == spot.word and node.span.source == graph.source
-        if node.span.start <= spot.start < node.span.end
-    ]
-    mine = {name for length, name in held if length == min(held)[0]}
-    for node in [node for node in seen.plan.nodes if node.id in mine][:4]:
-        yield _cost(node)
+    """What the steps of that op that are written here cost, in the first plan that has them."""
+    for plan in seen.plans:
+        written = plan.steps[0].before if plan.steps else plan.graph
+        held = [
+            (node.span.end - node.span.start, node.id)
+            for node in written.every
+            if node.op.name == spot.word and node.span.source == written.source
+            if node.span.start <= spot.start < node.span.end
+        ]
+        mine = {name for length, name in held if length == min(held)[0]}
+        if mine:
+            costs = [_cost(node) for node in plan.nodes if node.id in mine] or [
+                "removed by the optimiser: nobody reads it"
+            ]
+            yield from costs[:_MOST]
+            return
+
+
+_MOST = 4
+"""How many copies of a step are shown."""
 
 
 def _cost(node: NodePlan) -> str:

@@ -11,6 +11,7 @@ import yaml
 
 from archc.ops import VOCABULARY
 from archc.source import Source
+from archc.spec.document import OWN, form_of
 from archc.spec.grammar import STATEMENTS, Unexpected
 from archc.spec.outline import outline
 from archc.spec.sketch import OPENS, SHUTS, Place, Word, sketch
@@ -53,9 +54,10 @@ def spot_at(source: Source, offset: int) -> Spot | None:
         start -= 1
     while end < len(text) and _is_of_word(text[end]):
         end += 1
-    if len(text) > MAX_CHARACTERS:
+    form = form_of(source)
+    if len(text) > MAX_CHARACTERS or form not in OWN:
         return None
-    if source.name.endswith(".arch"):
+    if form == "arch":
         role, names = _arch_role(text, start), [(kind, name) for kind, name in _NAMED.findall(text)]
     else:
         names = []

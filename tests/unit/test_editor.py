@@ -98,7 +98,7 @@ def words(source: Source) -> set[str]:
 @pytest.mark.parametrize("whole", BOTH)
 def test_a_spec_with_open_choices_has_nothing_wrong(whole: Source) -> None:
     assert told(whole) == []
-    assert look(whole).plan
+    assert look(whole).plans
 
 
 @pytest.mark.parametrize("path", sorted([*(ROOT / "specs").glob("*.*"), *(ROOT / "search").rglob("*.arch")]))
@@ -135,7 +135,7 @@ def test_params_that_must_be_given_are_no_mistakes() -> None:
         ("information", "missing-param"),
         ("error", "unknown-op"),
     ]
-    assert told(yaml("params: {w: null}\npipeline: [generate: $w]")) == [("information", "missing-param")]
+    assert told(yaml("params: {w: null}\npipeline: [generate: {model: $w}]")) == [("information", "missing-param")]
 
 
 def test_variables_of_the_environment_are_given_later(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +184,7 @@ def test_hover_shows_what_words_mean(whole: Source) -> None:
     assert hover(whole, "nothing").startswith("**nothing**")
     assert hover(whole, "drafts", "$k").startswith("`drafts`: what a pipeline")
     assert hover(whole, "rank").startswith("**rank**\n\n`rank`: ")
-    assert "`fuse`:" not in hover(whole, "fuse"), "it is not in the plan of the first options"
+    assert hover(whole, "fuse").startswith("**fuse**\n\n`fuse`: 1 calls"), "it is in the second option"
 
 
 @pytest.mark.parametrize("whole", BOTH)
@@ -201,6 +201,12 @@ def test_hover_works_on_half_written_texts() -> None:
     assert hover(arch(text), "top_k") == "`top_k` = null: How many to keep; all by default."
     assert hover(arch(text), "small", "rank") == "`small`: a model"
     assert hover(yaml("pipeline:\n  - rank: {model: m, top_k: "), "top_k").startswith("`top_k`")
+
+
+def test_hover_tells_what_the_optimiser_removes() -> None:
+    text = 'model a = simulated("a")\ngenerate(a) -> critique(a) -> generate(a)'
+
+    assert "removed by the optimiser" in hover(arch(text), "critique")
 
 
 def test_hover_shows_every_copy_of_a_step() -> None:
