@@ -98,7 +98,8 @@ class Scope:
             found += error.diagnostics
             return None
         if strange := [name for name in conditions.names_within(expr) if name.is_param]:
-            found += [unknown(name.name, name.span, self.params) for name in strange]
+            missing = {name for name, value in self.params.items() if isinstance(value, Leaf) and value.value is None}
+            found += [unknown(n.name, n.span, self.params) for n in strange if n.name not in missing]
             return None
         return expr if must_be_truth(expr, units, found) else None
 
