@@ -19,6 +19,7 @@ from archc.ir.shape import Shape
 from archc.lowering.models import Models
 from archc.lowering.scope import Loader, Named, Scope
 from archc.source import Span
+from archc.spec.expressions import Constant
 from archc.spec.located import Entry, Leaf, Listing, Located, Table, leaves, plain, span_at
 from archc.spec.model import Parallel, Sequence, Spec, Stage, Step
 from archc.spec.params import bound, unbound, unknown
@@ -118,7 +119,8 @@ class Pipelines:
         before = len(self._found)
         args = _arguments(step, kind)
         conditions = self._conditions(kind, args, scope)
-        if issubclass(kind, Control) and (taken := kind.taken(conditions)) is not None:
+        sound = self._sound_since(before)
+        if sound and issubclass(kind, Control) and (taken := kind.taken(conditions)) is not None:
             way = args.get(taken)
             self._spare(kind, args, scope)
             return self._stage(self._steps(way.value), inputs, scope) if way else inputs
@@ -207,7 +209,7 @@ class Pipelines:
         wanted = parameters_with(kind, Condition)
         entries = [e for e in args if e.key in wanted and not _is_null(e.value)]
         read = {e.key: scope.condition(bound(e.value, scope.bound), self._found) for e in entries}
-        return {key: condition for key, condition in read.items() if condition}
+        return {e.key: read[e.key] or Condition(Constant(True, e.value.span), e.value.span) for e in entries}
 
     def _blocks(self, kind: type[Op], args: Table, scope: Scope, owner: str) -> dict[str, Any]:
         """The blocks by parameter: one, or a tuple for parameters with several."""

@@ -38,7 +38,7 @@ def read_arch(source: Source, vocabulary: Vocabulary) -> tuple[Located, tuple[Co
     steps = Steps(source, vocabulary)
     root = _root(source, fold(tree, steps.rules), steps.found)
     if steps.found:
-        raise SpecError(*steps.found)
+        raise SpecError(*steps.found[:_MOST])
     _check_size(root)
     return root, tuple(Comment(text[start:end], source.span(start, end)) for start, end in drawn.comments)
 
@@ -49,6 +49,7 @@ _BLANK = r"(?:[\s\ufeff]|#[^\n]*+)*+"
 _FOREIGN = re.compile(rf"{_BLANK}(?:(?P<yaml>[\w-]+\s*:(?=\s)|---|- |%YAML)|(?P<json>\{{\s*\"[^\"\n]*\"\s*:))")
 """Beginnings that no `.arch` text has."""
 _MOST = 20
+"""How many mistakes are told."""
 
 
 def _foreign(source: Source, match: re.Match[str]) -> Diagnostic:
@@ -96,7 +97,7 @@ def _root(source: Source, said: Iterable[Said], found: list[Diagnostic]) -> Tabl
     lets, pipes = parts.pop("let", []), parts.pop("pipeline", [])
     entries = [Entry(key, all_of[0].word, _part(all_of, found)) for key, all_of in parts.items()]
     if lets or pipes:
-        steps = [named_by(lets, found)] if lets else []
+        steps: list[Located] = [named_by(lets, found)] if lets else []
         steps += [step for pipe in pipes if isinstance(pipe.value, Listing) for step in pipe.value.items]
         span = (pipes or lets)[0].span
         entries.append(Entry("pipeline", span, Listing(tuple(steps), span)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from archc.diagnostics import Diagnostic
@@ -33,14 +34,17 @@ class _Block:
     opened: Span
 
 
+Rule = Callable[[Sequence[Any]], Any]
+
+
 class Steps(Values):
     """Makes statements and steps of the grammar's rules."""
 
     def __init__(self, source: Source, vocabulary: Vocabulary) -> None:
         super().__init__(source)
         self.vocabulary = vocabulary
-        self.rules: dict[str, Callable[[Sequence[Any]], Any]] = {name: getattr(self, name) for name in _RULES}
-        self.rules |= dict.fromkeys(_FORMULAS, self.formula)
+        formulas: dict[str, Rule] = dict.fromkeys(_FORMULAS, self.formula)
+        self.rules = formulas | {rule: getattr(self, rule) for rule in _RULES}
 
     def start(self, children: Sequence[Any]) -> list[Said]:
         """All statements; the pipeline is one of them."""
@@ -106,7 +110,7 @@ class Steps(Values):
 
     def alternatives(self, children: Sequence[Any]) -> Choice:
         options: list[Located] = []
-        for before, piece in zip(children, children[1:], strict=False):
+        for before, piece in pairwise(children):
             if not isinstance(piece, str):
                 options.append(_alone(piece.items, piece.span))
             elif isinstance(before, str):
@@ -216,39 +220,11 @@ class _Ends:
 
 
 _RULES = (
-    *[
-        "start",
-        "architecture",
-        "rulebook",
-        "param",
-        "model",
-        "backend",
-        "budget",
-        "require",
-        "let",
-        "pipe",
-        "sequence",
-        "optional",
-        "alternatives",
-    ],
-    *[
-        "group",
-        "block",
-        "word",
-        "call",
-        "control",
-        "when",
-        "use",
-        "leaf",
-        "listing",
-        "table",
-        "choice",
-        "range",
-        "argument",
-        "negative",
-    ],
+    *("start", "architecture", "rulebook", "param", "model", "backend", "budget", "require", "let", "pipe", "sequence"),
+    *("optional", "alternatives", "group", "block", "word", "call", "control", "when", "use"),
+    *("leaf", "listing", "table", "choice", "range", "argument", "negative"),
 )
-_FORMULAS = ["disjunction", "conjunction", "negation", "comparison", "sum", "product", "parentheses"]
+_FORMULAS = ("disjunction", "conjunction", "negation", "comparison", "sum", "product", "parentheses")
 
 
 def _alone(items: tuple[Located, ...], span: Span) -> Located:

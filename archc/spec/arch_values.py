@@ -28,14 +28,14 @@ class Values:
 
     def span(self, first: Any, last: Any) -> Span:
         """From the start of one piece to the end of another; pieces are tokens or have a span."""
-        start = first.start_pos if isinstance(first, str) else first.span.start
-        return Span(self.source, start, last.end_pos if isinstance(last, str) else last.span.end)
+        start = first.span.start if hasattr(first, "span") else first.start_pos
+        return Span(self.source, start, last.span.end if hasattr(last, "span") else last.end_pos)
 
     # ---- scalars
 
     def leaf(self, children: Sequence[Any]) -> Leaf:
         [piece] = children
-        return self.scalar(piece) if isinstance(piece, str) else piece  # type: ignore[no-any-return]
+        return self.scalar(piece) if isinstance(piece, str) else piece
 
     def scalar(self, token: Any) -> Leaf:
         """The value of a token."""
@@ -91,8 +91,11 @@ class Values:
 
     def range(self, children: Sequence[Any]) -> Choice:
         span = self.span(children[0], children[-1])
-        numbers = [self.bound(value) for value in children[1:-1:2]]
-        lo, hi, step = numbers if len(numbers) == 3 else (*numbers, None)
+        numbers = [number for value in children[1:-1:2] if (number := self.bound(value)) is not None]
+        if len(numbers) < len(children[1:-1:2]):
+            return Choice((), span, Range(0, 0, None))
+        lo, hi = numbers[:2]
+        step = numbers[2] if len(numbers) > 2 else None
         if step is None and isinstance(lo, int) and isinstance(hi, int):
             step = 1
         if lo > hi:
@@ -101,13 +104,13 @@ class Values:
             self.wrong(span, "the step of a range must be more than 0", f"write `{{{lo}..{hi}}}`", "this range")
         return Choice((), span, Range(lo, hi, step))
 
-    def bound(self, value: Located) -> int | float:
+    def bound(self, value: Located) -> int | float | None:
         """A number of a range."""
         if isinstance(value, Leaf) and isinstance(value.value, int | float) and not isinstance(value.value, bool):
             return value.value
         hint = "write numbers, as in `{1..10}` or `{0..1 step 0.25}`"
         self.wrong(value.span, "a range goes from a number to a number", hint, f"this is {kind_of(value)}")
-        return 0
+        return None
 
     # ---- arguments
 

@@ -11,7 +11,7 @@ from archc import errors
 from archc.diagnostics import Diagnostic, SpecError
 from archc.source import Span
 from archc.spec import literals
-from archc.spec.advice import Mistake, advice
+from archc.spec.advice import advice
 from archc.spec.expressions import (
     Arithmetic,
     Comparison,
@@ -28,11 +28,12 @@ from archc.spec.expressions import (
 )
 from archc.spec.grammar import Unexpected, fold, parse
 from archc.spec.located import Leaf
-from archc.spec.outline import MAX_CHARACTERS, outline
-from archc.spec.units import Unit, unit_of
+from archc.spec.outline import MAX_CHARACTERS, Mistake, outline
+from archc.spec.units import Unit, must_be_truth, unit_of
 
 __all__ = [
-    "Expr", "Unit", "bound", "constant", "evaluate", "names", "parse_condition", "place_in", "text_of", "unit_of",
+    "Expr", "Unit", "bound", "constant", "evaluate", "must_be_truth", "names", "params", "parse_condition", "place_in",
+    "text_of", "unit_of",
 ]  # fmt: skip
 
 Place = Callable[[int, int], Span]

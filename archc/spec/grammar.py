@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 Start = Literal["start", "continuation", "condition"]
 
@@ -13,20 +13,9 @@ STATEMENTS = ("architecture", "rules", "param", "model", "budget", "require", "l
 """The words that begin a statement."""
 CONTROL = ("repeat", "each", "until", "race", "cascade", "deadline", "budget", "fold")
 """The words that begin a step with a block."""
-KEYWORDS = frozenset(
-    {*STATEMENTS, *CONTROL, *["use", "when", "do", "then", "else", "step", "or", "and", "not", "true", "false", "null"]}
-)
+_OTHERS = ("use", "when", "do", "then", "else", "step", "or", "and", "not", "true", "false", "null")
+KEYWORDS = frozenset({*STATEMENTS, *CONTROL, *_OTHERS})
 """What a bare word can't be."""
-
-
-class Token(Protocol):
-    """A piece of the text, which is a string too."""
-
-    type: str
-    start_pos: int
-    end_pos: int
-
-    def __len__(self) -> int: ...
 
 
 class Unexpected(Exception):
@@ -49,10 +38,10 @@ def parse(text: str, start: Start) -> Any:
     try:
         return _parser("condition" if start == "condition" else "start").parse(text, start=start)
     except lark.exceptions.UnexpectedToken as error:
-        offset = len(text) if error.token.type == "$END" else int(error.token.start_pos)
+        offset = len(text) if error.token.type == "$END" else error.token.start_pos or 0
         raise Unexpected(offset, frozenset(error.expected)) from None
     except lark.exceptions.UnexpectedCharacters as error:
-        raise Unexpected(int(error.pos_in_stream), frozenset(error.allowed or ())) from None
+        raise Unexpected(error.pos_in_stream or 0, frozenset(error.allowed or ())) from None
 
 
 @cache

@@ -29,6 +29,9 @@ class Word(NamedTuple):
         return re.split(r"[\s(=:#]", self.text, maxsplit=1)[0]
 
 
+NOTHING = Word("end", "", 0, 0)
+"""What stands before the beginning and behind the end."""
+
 _BLANK = r"(?:[\s\ufeff]|#[^\n]*+)*+"
 _NAME = r"[^\W\d]\w*"
 _KINDS = {
@@ -51,15 +54,15 @@ class Place:
     is_condition: bool
     expected: frozenset[str]
     before: list[Word] = field(default_factory=list)
-    at: Word = Word("end", "", 0, 0)
-    after: Word = Word("end", "", 0, 0)
-    opened: list[tuple[_Word, bool]] = field(default_factory=list)
+    at: Word = NOTHING
+    after: Word = NOTHING
+    opened: list[tuple[Word, bool]] = field(default_factory=list)
     """The brackets around, and whether values stand in them (and not steps)."""
 
     @property
-    def last(self) -> _Word:
+    def last(self) -> Word:
         """The piece before; an empty end at the beginning."""
-        return self.before[-1] if self.before else Word("end", "", 0, 0)
+        return self.before[-1] if self.before else NOTHING
 
     @property
     def inside(self) -> str:
