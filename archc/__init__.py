@@ -16,7 +16,7 @@ are siblings that do not see each other:
     spec
     backends
     prompts keys
-    address
+    address catalogue
     errors
     diagnostics values
     source calls

@@ -270,16 +270,3 @@ def test_ops_document_every_parameter(name: str) -> None:
     fields = ops.op_class(name).model_fields
 
     assert [key for key, field in fields.items() if not field.description] == []
-
-
-def test_every_diagnostic_has_a_case() -> None:
-    """Those that a spec alone can cause."""
-    of_specs = "".join((HOUSE / "errors" / f"{n}.py").read_text(encoding="utf-8") for n in ("form", "meaning"))
-    names = [re.sub(r"(?<!^)(?=[A-Z])", "-", n).lower() for n in re.findall(r"^class (\w+)\(", of_specs, re.MULTILINE)]
-    cases = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "cases").glob("*.case"))
-    of_files = {"no-such-file", "unknown-pass", "unknown-diagnostic"}
-    of_backends = {"missing-capability"}  # no backend lacks one today
-
-    of_spaces = {"no-point", "endless-space"}  # what `archc space` says
-
-    assert [n for n in names if f"[{n}]: " not in cases and n not in of_files | of_backends | of_spaces] == []

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import typer
 
-from archc import api, errors
+from archc import api, catalogue, errors
 from archc.cli._ending import show
 from archc.cli._options import AsJson, Choose, QuestionTokens, Sets, Skip, chosen
-from archc.diagnostics import Diagnostic, SpecError, did_you_mean, kebab
+from archc.diagnostics import SpecError, did_you_mean
 from archc.planning.plan import QUESTION_TOKENS
 
 app = typer.Typer()
@@ -28,9 +27,10 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Explain a spec: its graph, what the optimiser does, and what it will cost; or a diagnostic by name."""
-    kinds = {kebab(k.__name__): k for k in vars(errors).values() if isinstance(k, type) and issubclass(k, Diagnostic)}
+    kinds = catalogue.kinds()
     if spec in kinds and not Path(spec).exists():
-        _explain_diagnostic(spec, kinds[spec], as_json)
+        page = catalogue.page(kinds[spec])
+        print(json.dumps(page.as_json(), ensure_ascii=False) if as_json else page.as_text())
         return
     if re.fullmatch(r"[a-z]+(-[a-z]+)*", spec) and not Path(spec).exists():
         near = did_you_mean(spec, kinds)
@@ -43,33 +43,3 @@ def explain(
     if plan.warnings:
         show(plan.warnings, as_json=False)
     print(api.explain(plan))
-
-
-def _explain_diagnostic(name: str, kind: type[Diagnostic], as_json: bool) -> None:
-    page = {
-        "name": name,
-        "severity": kind.severity,
-        "about": " ".join((kind.__doc__ or "").split()),
-        "message": _in_general(kind.title),
-        "help": "" if kind.help == "{hint}" else _in_general(kind.help),
-    }
-    if as_json:
-        print(json.dumps(page, ensure_ascii=False))
-        return
-    print(f"{page['severity']}[{name}]: {page['message']}\n\n{page['about']}")
-    if page["help"]:
-        print(f"What to do: {page['help']}")
-
-
-class _Anything(dict[str, Any]):
-    """Stands for the values that a template will be filled with."""
-
-    def __missing__(self, key: str) -> _Anything:
-        return self
-
-    def __format__(self, how: str) -> str:
-        return "…"
-
-
-def _in_general(template: str) -> str:
-    return template.format_map(_Anything())

@@ -1,8 +1,10 @@
-"""The catalogue: every diagnostic of archc, one class each, in four files by where it is found.
+"""The catalogue: every diagnostic of archc, one class each, in files by where it is found, with its page beside it.
 
 Wording: lower case, one sentence, no full stop; the headline stands alone; the help is something to paste.
 """
 
+from archc.errors.choices import *
+from archc.errors.conditions import *
 from archc.errors.foreign import *
 from archc.errors.form import *
 from archc.errors.meaning import *

@@ -20,9 +20,9 @@ class NoSuchFile(Diagnostic):
 class TooLarge(Diagnostic):
     """An input beyond the limits that keep loading cheap."""
 
-    title = "the input has more than {limit:,} {what}"
+    title = "there are more than {limit:,} {what}"
     label = "too much here"
-    help = "no architecture needs this much; split it or generate it from Python"
+    help = "no architecture needs this much: lower the number that makes it so large, or split the spec"
     what: str
     limit: int
 
@@ -114,9 +114,11 @@ class WrongKind(Diagnostic):
 
     title = "{what} must be {expected}, not {got}"
     label = "this is {got}"
+    help = "{hint}"
     what: str
     expected: str
     got: str
+    hint: str = ""
 
 
 class UnknownKey(Diagnostic):
@@ -163,7 +165,7 @@ class EmptyPipeline(Diagnostic):
 class MisplacedLet(Diagnostic):
     """A `let` after the first step."""
 
-    title = "names are given before the first step"
+    title = "`let` stands after a step, but names are given before the first one"
     label = "too late here"
     help = "move it to the head of this pipeline"
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from archc.diagnostics import Diagnostic, Label, Severity
-from archc.source import Span
+from archc.diagnostics import Diagnostic, Severity
 
 # ---- the meaning of a spec
 
@@ -65,15 +64,6 @@ class UseCycle(Diagnostic):
     label = "this closes the circle"
     help = "remove one of these uses"
     chain: str
-
-
-class UnlimitedLeft(Diagnostic):
-    """A condition asks what is left of something that no budget limits."""
-
-    title = "no budget limits {what} here, so `left.{what}` is not known"
-    label = "asked here"
-    help = "set one: `budget: {{{what}: …}}`, around this step or for the whole spec"
-    what: str
 
 
 class UnknownPass(Diagnostic):
@@ -154,171 +144,6 @@ class MissingCapability(Diagnostic):
     model: str
 
 
-# ---- choices
-
-
-class OpenChoice(Diagnostic):
-    """A spec with open choices where a closed one is needed."""
-
-    title = "the spec leaves {number} open: {paths}"
-    label = "a choice"
-    help = "close it with `{example}`; `archc space` lists all choices of a spec"
-    number: str
-    paths: str
-    example: str
-
-
-class NoSuchChoice(Diagnostic):
-    """A path that names no choice."""
-
-    title = "there is no choice `{path}`"
-    label = "given here"
-    help = "{hint}"
-    path: str
-    hint: str
-
-
-class NoSuchOption(Diagnostic):
-    """A value that a choice does not offer."""
-
-    title = "the choice `{path}` has no option `{value}`"
-    label = "given here"
-    help = "it offers {offer}"
-    path: str
-    value: str
-    offer: str
-
-    @classmethod
-    def at(cls, span: Span, choice: Span, path: str, value: str, offer: str) -> NoSuchOption:
-        """With the choice shown too."""
-        return cls(span=span, path=path, value=value, offer=offer, also=(Label(choice, "the choice"),))
-
-
-class ChoiceNotThere(Diagnostic):
-    """A value for a choice inside an option that is not taken."""
-
-    title = "there is no choice `{path}` where `{parent}`"
-    label = "not there then"
-    help = "leave it out, or choose `{needed}`"
-    path: str
-    parent: str
-    needed: str
-
-
-class BrokenRequirement(Diagnostic):
-    """Parameters against what the spec requires."""
-
-    title = "the spec requires `{requirement}`, {problem}"
-    label = "required here"
-    help = "{hint}"
-    requirement: str
-    problem: str
-    hint: str
-
-
-class UnfitRequirement(Diagnostic):
-    """A requirement over something that is no parameter, or has no value to compare."""
-
-    title = "the requirement cannot be decided: {problem}"
-    label = "required here"
-    help = "{hint}"
-    problem: str
-    hint: str
-
-
-class NoPoint(Diagnostic):
-    """A search space of which nothing meets the requirements."""
-
-    title = "{tried} meets what the spec requires"
-    label = "required here"
-    help = "relax a requirement, or offer more options"
-    tried: str
-
-
-class EndlessSpace(Diagnostic):
-    """A list of all points, of a space with real numbers."""
-
-    title = "`{path}` may be any number in {numbers}, so the points cannot be listed"
-    label = "no step"
-    help = "give it a step (`{numbers} step …`), close it, or take a sample"
-    path: str
-    numbers: str
-
-
-# ---- conditions
-
-
-class BadCondition(Diagnostic):
-    """A condition that cannot be read."""
-
-    title = "this is not a condition: {problem}"
-    label = "{here}"
-    help = "{hint}"
-    problem: str
-    hint: str = ""
-    here: str = "here"
-
-
-class UnknownName(Diagnostic):
-    """A name in a condition that stands for nothing."""
-
-    title = "there is no `{word}` to look at in a condition"
-    label = "not known here"
-    help = "{hint}"
-    word: str
-    hint: str
-
-
-class UnitMismatch(Diagnostic):
-    """Two values in a condition that do not go together."""
-
-    title = "{one} {verb} {other}"
-    label = "this is {one}"
-    help = "put values of one kind, or plain numbers, on both sides"
-    one: str
-    verb: str
-    other: str
-
-
-class NotTrueOrFalse(Diagnostic):
-    """A number or a string where a condition must be true or false."""
-
-    title = "a condition is true or false, not {got}"
-    label = "this is {got}"
-    help = "compare it: `{example}`"
-    got: str
-    example: str
-
-
-class NotANumber(Diagnostic):
-    """Arithmetic with what is no number."""
-
-    title = "one cannot calculate with {got}"
-    label = "this is {got}"
-    help = "use numbers here"
-    got: str
-
-
-class NoOrder(Diagnostic):
-    """`<` and the like between values that have no order."""
-
-    title = "`{operator}` orders numbers, not {what}"
-    label = "compared here"
-    help = "use `==` or `!=`"
-    operator: str
-    what: str
-
-
-class NotAShare(Diagnostic):
-    """A share compared with a number that no share has."""
-
-    title = "a share lies between 0 and 1, so it is never {number}"
-    label = "not a share"
-    help = "{hint}"
-    number: str
-    hint: str
-
-
 # ---- the graph
 
 
@@ -384,7 +209,7 @@ class UnreadCritique(Diagnostic):
     severity: ClassVar[Severity] = "warning"
     title = "the critique is dropped before anything reads it"
     label = "written here"
-    help = "put `fuse`, `rank` or `refine` after it, or remove the critique"
+    help = "put `fuse`, `rank` or `refine` right after it, or remove the critique"
 
 
 class DeadOp(Diagnostic):
@@ -402,7 +227,7 @@ class RankOfOne(Diagnostic):
 
     severity: ClassVar[Severity] = "warning"
     title = "`{op}` gets one candidate, so there is nothing to choose"
-    label = "one candidate arrives"
+    label = "nothing to choose"
     help = "raise `n` of the step before, or remove this step"
     op: str
 

@@ -23,7 +23,9 @@ MAX_CANDIDATES = 1_000_000
 def check(graph: Graph) -> list[Diagnostic]:
     """Errors and warnings, unordered. A graph without errors can be planned and run."""
     body = Place(graph.body, Shape())
-    found = [*_arrivals(body), *_dead(graph), *_ends(graph), *_models(graph)]
+    found = list(_arrivals(body))
+    ends = () if any(d.severity == "error" for d in found) else _ends(graph)
+    found += [*_dead(graph, body), *ends, *_models(graph)]
     if graph.rules == "archon":
         wrong = {d.span for d in found if d.severity == "error"}
         found += [d for d in archon_rules(graph) if d.span not in wrong]
@@ -60,9 +62,9 @@ def _wrong(place: Place, node: Node, before: Shape, after: Shape) -> Iterator[Di
 def _warnings(place: Place, node: Node, before: Shape) -> Iterator[Diagnostic]:
     op = node.op
     if not (_reads(op) or op.annotates) and before.size.hi and not _kept(place, node):
-        yield errors.DiscardedCandidates(span=node.span, op=op.name)
+        yield errors.DiscardedCandidates(span=node.span, also=_sources(place, node, "thrown away"), op=op.name)
     elif op.chooses and before.size.hi == 1:
-        yield errors.RankOfOne(span=node.span, op=op.name)
+        yield errors.RankOfOne(span=node.span, also=_sources(place, node, "one candidate comes from here"), op=op.name)
     for argument, facet in op.welcomes.items():
         if argument in node.arg_spans and facet not in before.facets:
             lost = lost_at(place, node.inputs, facet)
@@ -70,6 +72,12 @@ def _warnings(place: Place, node: Node, before: Shape) -> Iterator[Diagnostic]:
             yield errors.StaleFacet(
                 span=node.place(argument), also=also, op=op.name, argument=argument, facet=WHAT[facet]
             )
+
+
+def _sources(place: Place, node: Node, text: str) -> tuple[Label, ...]:
+    """The steps right before a node that give candidates, in its own region."""
+    before = (place.region.by_id.get(i) for i in node.inputs)
+    return tuple(Label(n.span, text) for n in before if n and place.flow[n.id][1].size.hi)
 
 
 def _kept(place: Place, node: Node) -> bool:
@@ -157,14 +165,26 @@ HINTS = {
 }
 
 
-def _dead(graph: Graph) -> Iterator[Diagnostic]:
+def _dead(graph: Graph, body: Place) -> Iterator[Diagnostic]:
     for node in dead_nodes(graph):
         if not node.op.annotates:
             continue  # its candidates are thrown away, which is said where that happens
         if added(node.op) == {Facet.CRITIQUE}:
-            yield errors.UnreadCritique(span=node.span)
+            yield errors.UnreadCritique(span=node.span, also=_dropped(body, node))
         else:
             yield errors.DeadOp(span=node.span, op=node.op.name)
+
+
+def _dropped(body: Place, critique: Node) -> tuple[Label, ...]:
+    """Where the candidates that a critique describes are replaced, if it stands outside of all blocks."""
+    reached = {critique.id}
+    for node in body.region.nodes:
+        if reached & set(node.inputs):
+            before, after = body.flow[node.id]
+            if Facet.CRITIQUE in before.facets and Facet.CRITIQUE not in after.facets:
+                return (Label(node.span, "this starts new candidates"),)
+            reached.add(node.id)
+    return ()
 
 
 def _ends(graph: Graph) -> Iterator[Diagnostic]:

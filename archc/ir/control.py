@@ -176,8 +176,11 @@ async def started(work: Iterable[Coroutine[Any, Any, Turn]]) -> AsyncIterator[li
             task.cancel()
 
 
+Held = type[Region | Condition]
+
+
 @cache
-def parameters_with(kind: type[Op], what: type[Any]) -> Mapping[str, bool]:
+def parameters_with(kind: type[Op], what: Held) -> Mapping[str, bool]:
     """The parameters of an op that hold a `what` (a Region or a Condition), and whether they hold a list of them."""
     found = {}
     for name, field in kind.model_fields.items():

@@ -97,7 +97,9 @@ class _Walk:
             if wider == at_end or not op.loops:
                 break
             at_end = wider
-        return arrives | (after | asked if op.hands_on else NOT), found
+        handed_on = after | asked if op.hands_on else NOT
+        counted = Use(candidates=op.reads_candidates and after != NOT)  # as many turns as there are candidates
+        return arrives | handed_on | counted, found
 
 
 def _add(uses: dict[str, Use], more: Uses) -> None:

@@ -60,7 +60,7 @@ def confidence(first: int, second: int) -> float:
     draws = first + second + 1
     if draws > _EXACT:  # the normal distribution, which does not differ any more
         return 0.5 * (1 + math.erf((first + 0.5 - draws / 2) / math.sqrt(draws / 2)))
-    return sum(math.comb(draws, k) for k in range(first + 1)) / 2**draws
+    return float(sum(math.comb(draws, k) for k in range(first + 1)) / 2**draws)
 
 
 _EXACT = 1000

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from archc import errors
-from archc.diagnostics import Diagnostic, SpecError
+from archc.diagnostics import Diagnostic, Label, SpecError
 from archc.ir.check import check
 from archc.ir.control import Control
 from archc.ir.graph import Graph
@@ -45,8 +45,11 @@ def lower(spec: Spec, environ: Mapping[str, str], load: Loader = no_other) -> Gr
     )
     if _rounds(body) > MAX_ROUNDS:
         found.append(errors.TooLarge(span=spec.pipeline.span, what="rounds of loops within loops", limit=MAX_ROUNDS))
-    else:
-        found += check(graph) if body.outputs else []
+    elif body.outputs:
+        found += check(graph)
+    elif spec.pipeline.stages:
+        found.append(errors.NoCandidates(span=spec.pipeline.stages[-1].span))
+    found = [d for d in found if d.span not in pipelines.unset]  # what is missing was said where it is declared
     if not found or all(d.severity == "warning" for d in found):
         found += [*_capabilities(graph), *_prices(graph)]
     if mistakes := [d for d in found if d.severity == "error"]:
@@ -71,7 +74,12 @@ def _rounds(region: Region) -> int:
 def _capabilities(graph: Graph) -> list[Diagnostic]:
     return [
         errors.MissingCapability(
-            span=node.span, op=node.op.name, capability="logprobs", backend=model.shared.backend, model=model.name
+            span=node.span,
+            also=(Label(model.span, "this model"),),
+            op=node.op.name,
+            capability="log-probabilities",
+            backend=model.shared.backend,
+            model=model.name,
         )
         for node in graph.every
         for model in map(graph.model, node.op.models.values())
@@ -84,4 +92,5 @@ def _prices(graph: Graph) -> list[Diagnostic]:
     if not any(limit and limit.usd is not None for limit in (graph.budget, *limits)):
         return []
     unpriced = [m for m in graph.models if m.name in graph.asked and m.shared.price is None]
-    return [errors.UnknownPrice(span=m.span, model=m.name) for m in unpriced]
+    also = (Label(graph.budget_span, "a budget in USD"),) if graph.budget_span and graph.budget.usd is not None else ()
+    return [errors.UnknownPrice(span=m.span, also=also, model=m.name) for m in unpriced]

@@ -66,11 +66,17 @@ class Pipelines:
         """Models that would be asked if params were others."""
         self._read: set[Span] = set()
         """Where the names that are read were given."""
+        self.unset: set[Span] = set()
+        """Where params stand that have no value."""
 
     def body(self, pipeline: Sequence, scope: Scope) -> Region:
         """The whole pipeline of a spec."""
+        self._unset(scope.spec)
         outputs = self._stage(pipeline, (), scope)
         return Region(tuple(self._nodes), outputs)
+
+    def _unset(self, spec: Spec) -> None:
+        self.unset |= {value.span for value in spec.params.values() if _is_null(value)}
 
     def _stage(self, stage: Stage, inputs: Outputs, scope: Scope) -> Outputs:
         """Adds the nodes of a stage; gives the ids of its outputs."""
@@ -206,6 +212,7 @@ class Pipelines:
     # ---- blocks and conditions
 
     def _conditions(self, kind: type[Op], args: Table, scope: Scope) -> dict[str, Condition]:
+        """The conditions by parameter; another one in the place of each that is wrong, which has been said then."""
         wanted = parameters_with(kind, Condition)
         entries = [e for e in args if e.key in wanted and not _is_null(e.value)]
         read = {e.key: scope.condition(bound(e.value, scope.bound), self._found) for e in entries}
@@ -254,6 +261,7 @@ class Pipelines:
         spec = self._loaded(step, scope)
         if spec is None:
             return self._node(step, self._id(Unreadable), Unreadable(), inputs)
+        self._unset(spec)
         stem = spec.source.name.rsplit("/", 1)[-1].split(".")[0]
         limits = scope.limits | spec.budget.limited
         inner = Scope(spec, self._models.declared(spec, f"{stem}."), limits, outer=scope)

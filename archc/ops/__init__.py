@@ -6,10 +6,9 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
 
 from archc.ir.condition import Condition
-from archc.ir.control import Control, parameters_with
+from archc.ir.control import Control, Held, parameters_with
 from archc.ir.op import Op
 from archc.ir.region import Region
 from archc.spec.vocabulary import Vocabulary
@@ -67,7 +66,7 @@ class _Vocabulary:
         """See there."""
         return self._with(op, Condition, many=False)
 
-    def _with(self, op: str, what: type[Any], many: bool) -> tuple[str, ...]:
+    def _with(self, op: str, what: Held, many: bool) -> tuple[str, ...]:
         if op not in names():
             return ()
         kind = op_class(op)

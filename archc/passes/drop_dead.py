@@ -26,13 +26,17 @@ def drop_dead(graph: Graph) -> Graph:
 
     Where a condition counts what was spent, those that spend stay: what they cost may decide what is run.
     """
-    counted = any(condition.counts_spending for node in graph.every for condition in conditions_of(node.op).values())
-    while dead := [node for node in dead_nodes(graph) if not (counted and _spends(node))]:
+    while dead := [node for node in dead_nodes(graph) if not (_counts(graph) and _spends(node))]:
         body = _without(graph.body, {node.id for node in dead}, {})
         if not body.outputs:
             return graph
         graph = replace(graph, body=body)
     return graph
+
+
+def _counts(graph: Graph) -> bool:
+    conditions = (condition for node in graph.every for condition in conditions_of(node.op).values())
+    return any(condition.counts_spending for condition in conditions)
 
 
 def _spends(node: Node) -> bool:

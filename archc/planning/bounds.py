@@ -71,7 +71,7 @@ class Bounds:
             nodes[node.id] = Bound(own + blocks, depth, after)
             until[node.id] = _latest(node, until) + depth
             total = total + own + blocks
-        ends = [until[name] for name in region.outputs if name in until] or [NEVER]
+        ends = list(until.values()) or [NEVER]  # a run is over when all are done, read or not
         return Whole(total, Interval(max(e.lo for e in ends), max(e.hi for e in ends)), nodes)
 
     def _own(self, op: Op, before: Shape) -> Cost:

@@ -14,7 +14,7 @@ from archc.spec.arch_steps import Said, Steps, named_by
 from archc.spec.arch_values import unique
 from archc.spec.grammar import Unexpected, fold, parse
 from archc.spec.located import Choice, Comment, Entry, Leaf, Listing, Located, Table
-from archc.spec.outline import MAX_CHARACTERS, MAX_DEPTH, Mistake, outline, restarts
+from archc.spec.outline import MAX_CHARACTERS, MAX_DEPTH, MOST, Mistake, outline, restarts
 from archc.spec.vocabulary import Vocabulary
 from archc.spec.yaml import MAX_VALUES
 
@@ -38,7 +38,7 @@ def read_arch(source: Source, vocabulary: Vocabulary) -> tuple[Located, tuple[Co
     steps = Steps(source, vocabulary)
     root = _root(source, fold(tree, steps.rules), steps.found)
     if steps.found:
-        raise SpecError(*steps.found[:_MOST])
+        raise SpecError(*steps.found)
     _check_size(root)
     return root, tuple(Comment(text[start:end], source.span(start, end)) for start, end in drawn.comments)
 
@@ -48,8 +48,6 @@ def read_arch(source: Source, vocabulary: Vocabulary) -> tuple[Located, tuple[Co
 _BLANK = r"(?:[\s\ufeff]|#[^\n]*+)*+"
 _FOREIGN = re.compile(rf"{_BLANK}(?:(?P<yaml>[\w-]+\s*:(?=\s)|---|- |%YAML)|(?P<json>\{{\s*\"[^\"\n]*\"\s*:))")
 """Beginnings that no `.arch` text has."""
-_MOST = 20
-"""How many mistakes are told."""
 
 
 def _foreign(source: Source, match: re.Match[str]) -> Diagnostic:
@@ -64,7 +62,7 @@ def _mistakes(text: str, error: Unexpected) -> Iterable[Mistake]:
     """The first mistake, and those found by going on behind each."""
     begin = 0
     places = restarts(text)
-    for _ in range(_MOST):
+    for _ in range(MOST):
         yield advice(text, error, begin)
         begin = next((place for place in places if place > error.offset), len(text))
         if begin == len(text):

@@ -155,7 +155,7 @@ class Steps(Values):
         start = children[0].start_pos
         key = "branches" if name == "race" else "do"
         region = Entry(key, block.opened, self.region(name, key, block))
-        entries = unique((*self.arguments_of(name, children), region), self.found)
+        entries = unique((*self.arguments_of(name, children[:-1]), region), self.found)
         return self.step(name, Span(self.source, start, start + len(name)), entries, block)
 
     def when(self, children: Sequence[Any]) -> Table:
@@ -189,9 +189,9 @@ class Steps(Values):
         return tuple(replace(e, value=as_condition(e.value)) if e.key in conditions else e for e in entries)
 
     def step(self, name: str, span: Span, entries: tuple[Entry, ...], last: Any) -> Table:
-        whole = self.span(_Ends(span), last)
-        args = Table(entries, replace(whole, start=span.end))
-        return Table((Entry(name, span, args),), whole)
+        end = last.span.end if hasattr(last, "span") else last.end_pos
+        args = Table(entries, Span(self.source, span.end, end))
+        return Table((Entry(name, span, args),), Span(self.source, span.start, end))
 
     def region(self, op: str, key: str, block: _Block) -> Listing:
         """What a block is for a parameter: a pipeline, or several."""

@@ -12,6 +12,7 @@ from archc.diagnostics import Diagnostic, Label
 from archc.source import Source, Span
 from archc.spec import literals
 from archc.spec.located import Choice, Entry, Leaf, Listing, Located, Range, Scalar, Table, kind_of
+from archc.spec.outline import MOST
 
 
 class Values:
@@ -24,7 +25,8 @@ class Values:
 
     def wrong(self, span: Span, problem: str, hint: str, here: str = "here", also: tuple[Label, ...] = ()) -> None:
         """Adds a mistake."""
-        self.found.append(errors.NotArch(span=span, problem=problem, hint=hint, here=here, also=also))
+        if len(self.found) < MOST:
+            self.found.append(errors.NotArch(span=span, problem=problem, hint=hint, here=here, also=also))
 
     def span(self, first: Any, last: Any) -> Span:
         """From the start of one piece to the end of another; pieces are tokens or have a span."""
@@ -114,9 +116,8 @@ class Values:
 
     # ---- arguments
 
-    def argument(self, children: Sequence[Any]) -> tuple[Any, Located]:
-        """The token of its name, None without one, and its value."""
-        return (children[0], children[1]) if len(children) == 2 else (None, children[0])
+    def argument(self, children: Sequence[Any]) -> Entry:
+        return self.entry(*children)
 
     def entry(self, token: Any, value: Located) -> Entry:
         """A value with the name that stands before it, which ends with `=` or `:`."""
@@ -133,15 +134,17 @@ class Values:
         """The arguments among the pieces; the first one may stand without its name, which is `main` then."""
         entries: list[Entry] = []
         bare: Span | None = None
-        for key, value in (child for child in children if isinstance(child, tuple)):
-            if key is not None:
-                entries.append(self.entry(key, value))
+        for piece in children:
+            if isinstance(piece, Entry):
+                entries.append(piece)
+            elif isinstance(piece, str):
+                continue
             elif main and not entries:
-                bare = value.span
-                entries.append(Entry(main, bare, value))
+                bare = piece.span
+                entries.append(Entry(main, bare, piece))
             else:
-                self._nameless(value, main, bare)
-        return unique(entries, self.found)
+                self._nameless(piece, main, bare)
+        return unique(entries, self.found) if len(entries) > 1 else tuple(entries)
 
     def _nameless(self, value: Located, main: str, bare: Span | None) -> None:
         hint = "give its name: `name=…`"
@@ -165,7 +168,7 @@ def unique(entries: Iterable[Entry], found: list[Diagnostic]) -> tuple[Entry, ..
     """The entries with different keys; those that come again are noted."""
     first: dict[str, Entry] = {}
     for entry in entries:
-        if first.setdefault(entry.key, entry) is not entry:
+        if first.setdefault(entry.key, entry) is not entry and len(found) < MOST:
             found.append(errors.DuplicateKey.at(entry.key_span, first[entry.key].key_span, entry.key))
     return tuple(first.values())
 

@@ -93,7 +93,7 @@ def _not_there(hole: Hole, parent: Hole, needed: int, value: Value) -> Diagnosti
 def _hint(path: str, known: Mapping[str, Hole], root: Located) -> str:
     params = root.get("params") if isinstance(root, Table) else None
     if params and isinstance(params.value, Table) and params.value.get(path):
-        return f"`{path}` is a parameter with one value; change it with `--set params.{path}=…`"
+        return f"`{path}` is a param with one value; change it with `--set params.{path}=…`"
     return did_you_mean(path, list(known)[:_SEARCHED]) or "this spec has no choices"
 
 

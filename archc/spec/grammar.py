@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -61,13 +61,12 @@ def grammar() -> str:
     return path.read_text(encoding="utf-8")
 
 
-def fold(tree: Any, rules: Mapping[str, Any]) -> Any:
+def fold(tree: Any, rules: Mapping[str, Callable[[list[Any]], Any]]) -> Any:
     """What the rules make of a tree: each is given what was made of its children, inner ones first."""
+    branch = type(tree)
     branches = [tree]
-    for branch in branches:
-        branches += [child for child in branch.children if not isinstance(child, str)]
-    made: dict[int, Any] = {}
-    for branch in reversed(branches):
-        children: Sequence[Any] = [c if isinstance(c, str) else made.pop(id(c)) for c in branch.children]
-        made[id(branch)] = rules[branch.data](children)
-    return made[id(tree)]
+    for one in branches:
+        branches += [child for child in one.children if child.__class__ is branch]
+    for one in reversed(branches):  # what is made of a tree takes the place of its name
+        one.data = rules[one.data]([child.data if child.__class__ is branch else child for child in one.children])
+    return tree.data

@@ -11,7 +11,7 @@ from archc.source import Span
 from archc.spec.grammar import STATEMENTS
 from archc.spec.yaml import MAX_CHARACTERS, MAX_DEPTH
 
-__all__ = ["MAX_CHARACTERS", "MAX_DEPTH", "Mistake", "Outline", "outline", "restarts"]
+__all__ = ["MAX_CHARACTERS", "MAX_DEPTH", "MOST", "Mistake", "Outline", "outline", "restarts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Outline:
 _QUIET = r'#[^\n]*|"""(?:[^"\\]++|\\(?:""")?+|"(?!""))*+"""|"(?!"")(?:[^"\\\n]|\\.)*+"'
 _PIECE = re.compile(rf"{_QUIET}|\"(?:\"\")?|[()\[\]{{}}]|[\0-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _CLOSES = {"(": ")", "[": "]", "{": "}"}
-_MOST = 20
+MOST = 20
 """How many mistakes of one text are told."""
 
 
@@ -66,11 +66,11 @@ def outline(text: str) -> Outline:
             found.append(_unclosed_string(text, piece, start))
         elif piece[0] != '"':
             found.append(Mistake(start, start + 1, f"the character {ord(piece):#x} is not allowed", "remove it"))
-        if len(found) >= _MOST or (found and (found[-1].limit or piece == '"""')):
+        if len(found) >= MOST or (found and (found[-1].limit or piece == '"""')):
             return Outline(tuple(comments), tuple(found))
     if not any(mistake.problem == _STRING for mistake in found):
         found += [_never_closed(piece, start) for piece, start in opened]
-    return Outline(tuple(comments), tuple(found[:_MOST]))
+    return Outline(tuple(comments), tuple(found[:MOST]))
 
 
 _STRING = "this string is not closed"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from archc import errors
 from archc.diagnostics import Diagnostic
+from archc.source import Span
 from archc.spec.located import Leaf, Listing, Located, Table
 from archc.spec.model import Let, Parallel, Sequence, Step
 from archc.spec.validation import wrong
@@ -18,13 +20,23 @@ NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 
 def sequence(value: Listing, found: list[Diagnostic]) -> Sequence:
     """The steps of a list, after the names at its head."""
-    items = list(value.items)
     lets: list[Let] = []
-    while items and (bindings := _bindings(items[0])):
-        lets += _lets(bindings, found)
-        del items[0]
-    stages = (_parallel(item, found) if isinstance(item, Listing) else _step(item, found) for item in items)
+    stages: list[Parallel | Step] = []
+    for item in value.items:
+        if bindings := _bindings(item):
+            given = list(_lets(bindings, found))
+            if stages and isinstance(item, Table):
+                found.append(errors.MisplacedLet(span=item.entries[0].key_span))
+                given = [replace(let, pipeline=_unreadable(let.name_span)) for let in given]
+            lets += given
+        else:
+            stages.append(_parallel(item, found) if isinstance(item, Listing) else _step(item, found))
     return Sequence(tuple(stages), value.span, tuple(lets))
+
+
+def _unreadable(span: Span) -> Sequence:
+    """Stands for steps of which nothing more is to be said."""
+    return Sequence((Step("", span, Table((), span), span),), span)
 
 
 def _bindings(value: Located) -> Located | None:

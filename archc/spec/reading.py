@@ -66,7 +66,9 @@ def _pipeline(root: Table, found: list[Diagnostic]) -> Sequence:
             found.append(errors.MissingKey(span=head(root), key="pipeline", owner="the spec", example=_EXAMPLE))
         return Sequence((), root.span)
     if not isinstance(entry.value, Listing):
-        found.append(wrong(entry.value, "`pipeline`", "a list of steps"))
+        found.append(
+            wrong(entry.value, "`pipeline`", "a list of steps", "begin each step with a dash: `- generate: …`")
+        )
         return Sequence((), root.span)
     pipeline = sequence(entry.value, found)
     if not pipeline.stages:

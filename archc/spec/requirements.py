@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from archc import errors
-from archc.diagnostics import Diagnostic, SpecError, did_you_mean
+from archc.diagnostics import Diagnostic, Label, SpecError, did_you_mean
 from archc.source import Span
 from archc.spec import conditions
 from archc.spec.conditions import Expr, Unit
@@ -57,16 +57,23 @@ def broken(root: Located) -> list[Diagnostic]:
     """The requirements that do not hold. Those over choices that are still open are not decided."""
     values = {name: v.value for name, v in parameters(root).items() if isinstance(v, Leaf) and v.value is not None}
     decided = (r for r in requirements(root) if values.keys() >= set(r.params))
-    return [_broken(r, values) for r in decided if not r.holds(values)]
+    places = {name: v.span for name, v in parameters(root).items()}
+    return [_broken(r, values, places) for r in decided if not r.holds(values)]
 
 
-def _broken(requirement: Requirement, values: Mapping[str, Known]) -> Diagnostic:
+def _broken(requirement: Requirement, values: Mapping[str, Known], places: Mapping[str, Span]) -> Diagnostic:
     got = " and ".join(f"`{name} = {value_text(values[name])}`" for name in requirement.params)
     problem, hint = "which never holds", "remove it, or change it"
     if got:
         problem = f"which {got} {'do' if len(requirement.params) > 1 else 'does'} not meet"
-        hint = "change a parameter, or the requirement"
-    return errors.BrokenRequirement(span=requirement.span, requirement=requirement.text, problem=problem, hint=hint)
+        hint = "change a param, or the requirement"
+    return errors.BrokenRequirement(
+        span=requirement.span,
+        also=tuple(Label(places[name], f"`{name}` is given here") for name in requirement.params),
+        requirement=requirement.text,
+        problem=problem,
+        hint=hint,
+    )
 
 
 def _requirement(leaf: Leaf, text: str, params: Mapping[str, Located], found: list[Diagnostic]) -> Requirement:
@@ -87,7 +94,7 @@ def _requirement(leaf: Leaf, text: str, params: Mapping[str, Located], found: li
 def _unit(name: str, span: Span, params: Mapping[str, Located], found: list[Diagnostic]) -> Unit | None:
     if name not in params:
         hint = did_you_mean(name, params)
-        found.append(errors.UnfitRequirement(span=span, problem=f"there is no parameter `{name}`", hint=hint))
+        found.append(errors.UnfitRequirement(span=span, problem=f"there is no param `{name}`", hint=hint))
         return None
     units = {_UNITS.get(type(value)) for value in _scalars(params[name])}
     [unit, *others] = units or {None}

@@ -123,9 +123,9 @@ def _hint(error: ErrorDetails) -> str:
     return ""
 
 
-def wrong(value: Located, what: str, expected: str) -> Diagnostic:
+def wrong(value: Located, what: str, expected: str, hint: str = "") -> Diagnostic:
     """What to say of a value of the wrong kind."""
-    return errors.WrongKind(span=value.span, what=what, expected=expected, got=kind_of(value))
+    return errors.WrongKind(span=value.span, what=what, expected=expected, got=kind_of(value), hint=hint)
 
 
 def head(table: Table) -> Span:

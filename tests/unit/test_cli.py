@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 import archc
-from archc import errors, ops
+from archc import ops
 from archc.cli import main
-from archc.diagnostics import Diagnostic, kebab
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART = str(ROOT / "specs" / "quickstart.yaml")
@@ -151,31 +150,6 @@ def test_a_pass_that_does_not_exist_is_a_mistake(cli: Archc) -> None:
 
     assert ended.code == 2
     assert "did you mean `drop_dead`?" in ended.err
-
-
-DIAGNOSTICS = sorted(
-    kebab(name)
-    for name, kind in vars(errors).items()
-    if isinstance(kind, type) and issubclass(kind, Diagnostic) and kind is not Diagnostic
-)
-
-
-def test_explain_tells_of_a_diagnostic(cli: Archc) -> None:
-    ended = cli("explain", "unread-critique")
-
-    assert ended.code == 0
-    assert ended.out.startswith("warning[unread-critique]: the critique is dropped")
-    assert "What to do: " in ended.out
-    assert cli("explain", "unread-critique", "--json").json["severity"] == "warning"
-
-
-@pytest.mark.parametrize("name", DIAGNOSTICS)
-def test_explain_tells_of_every_diagnostic(cli: Archc, name: str) -> None:
-    ended = cli("explain", name)
-
-    assert ended.code == 0
-    assert f"[{name}]: " in ended.out
-    assert not {"{op}", "{hint}", "{{", "}}"} & set(ended.out.split())
 
 
 def test_explain_helps_with_a_misspelt_name(cli: Archc) -> None:

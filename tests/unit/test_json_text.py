@@ -70,7 +70,7 @@ def test_places() -> None:
         (r'["\ud83d"]', "x:1:2: error[not-json]: this is not valid JSON: an escape in this string is half a character"),
         ("[1e999]", "x:1:2: error[not-json]: this is not valid JSON: this number is too long or too large"),
         ("1 2", "x:1:3: error[not-json]: this is not valid JSON: more text follows the value"),
-        ("[" * 40, "x:1:34: error[too-large]: the input has more than 32 levels of nesting"),
+        ("[" * 40, "x:1:34: error[too-large]: there are more than 32 levels of nesting"),
     ],
 )
 def test_mistakes_are_told_where_they_are(text: str, told: str) -> None:
