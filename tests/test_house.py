@@ -39,7 +39,7 @@ WORLD: dict[str, set[str]] = {
         "cli.space",
     },
     "secrets": {"backends.llamacpp"},
-    "tempfile": {"keys", "backends.weights"},
+    "tempfile": {"cli._files", "keys", "backends.weights"},
     "shutil": {"backends.weights"},
     "platformdirs": {"api", "keys", "backends.weights"},
     "threading": {"runtime.journal", "backends._llamacpp_draft"},

@@ -98,8 +98,6 @@ class Steps(Values):
 
     def sequence(self, children: Sequence[Any]) -> Listing:
         *lets, pipe = children
-        if not lets:
-            return pipe  # type: ignore[no-any-return]
         return Listing((named_by(lets, self.found), *pipe.items), self.span(lets[0], pipe))
 
     def optional(self, children: Sequence[Any]) -> Choice:
