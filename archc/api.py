@@ -16,7 +16,7 @@ import platformdirs
 
 from archc import errors, lowering, passes
 from archc.calls import Conversation
-from archc.diagnostics import Diagnostic, SpecError
+from archc.diagnostics import ArchcBug, Diagnostic, SpecError
 from archc.ir.graph import Graph
 from archc.keys import key_source
 from archc.ops import VOCABULARY
@@ -30,7 +30,7 @@ from archc.spec import document as documents
 from archc.spec import space as spaces
 from archc.spec.choices import closed, open_choices
 from archc.spec.hole import Value
-from archc.spec.located import Located, Table
+from archc.spec.located import Located, Table, plain
 from archc.spec.model import Budget, Spec
 from archc.spec.overrides import override
 from archc.spec.params import with_given
@@ -117,7 +117,11 @@ def formatted(source: Source) -> str:
     if document.form not in documents.OWN:
         hint = "archc convert FILE --to yaml"
         raise SpecError(errors.CannotWrite(span=source.span(0, 1), what="another system's text", hint=hint))
-    return write_document(document, document.form)
+    text = write_document(document, document.form)
+    again = read_document(replace(source, text=text))
+    if plain(again.root) != plain(document.root):  # better a report than a changed file
+        raise ArchcBug(f"the formatted text of {source.name} would say something else")
+    return text
 
 
 def lower(spec: Spec, environ: Mapping[str, str] | None = None) -> Graph:

@@ -4,50 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from hypothesis import strategies as st
 
 from archc.source import Source
 from archc.spec.located import Choice, Entry, Leaf, Listing, Located, Range, Table
+from tests.vocabularies import Words
 
 NOWHERE = Source("", "").span()
-
-
-class Words:
-    """A vocabulary of the ops that the trees use."""
-
-    MAIN: ClassVar = {
-        "extract": "kind",
-        "select": "by",
-        "vote": "by",
-        "until": "condition",
-        "race": "condition",
-        "when": "condition",
-        "deadline": "seconds",
-        "repeat": "times",
-        "cascade": "models",
-        "fold": "window",
-        "use": "spec",
-    }
-    REGIONS: ClassVar = {"when": ("then", "else")} | dict.fromkeys(
-        ("repeat", "each", "until", "cascade", "deadline", "budget", "fold", "explore"), ("do",)
-    )
-    CONDITIONS: ClassVar = {"when": ("condition",), "until": ("condition",), "race": ("condition",)} | dict.fromkeys(
-        ("repeat", "cascade"), ("until",)
-    )
-
-    def main(self, op: str) -> str:
-        return self.MAIN.get(op, "model")
-
-    def regions(self, op: str) -> tuple[str, ...]:
-        return self.REGIONS.get(op, ())
-
-    def region_lists(self, op: str) -> tuple[str, ...]:
-        return ("branches",) if op == "race" else ()
-
-    def conditions(self, op: str) -> tuple[str, ...]:
-        return self.CONDITIONS.get(op, ())
 
 
 VOCABULARY = Words()

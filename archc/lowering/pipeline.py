@@ -199,7 +199,7 @@ class Pipelines:
             many = isinstance(made[entry.key], tuple)
             return replace(entry, value=Listing(tuple(keys), entry.value.span) if many else keys[0])
         value = bound(entry.value, scope.bound)
-        self._found += [unknown(leaf, scope.params) for leaf in unbound(value)]
+        self._found += [unknown(str(leaf.value)[1:], leaf.span, scope.params) for leaf in unbound(value)]
         return replace(entry, value=value)
 
     def _model(self, span: Span, name: str, scope: Scope) -> str:

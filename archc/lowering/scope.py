@@ -15,6 +15,7 @@ from archc.spec import conditions
 from archc.spec.expressions import Expr
 from archc.spec.located import Leaf, Located, Table, kind_of
 from archc.spec.model import Spec
+from archc.spec.params import unknown
 from archc.spec.units import Unit, must_be_truth
 
 Loader = Callable[[str, Source, Table], Spec]
@@ -82,10 +83,10 @@ class Scope:
         expr = self._expr(value, UNITS, found)
         if expr is None:
             return None
-        for name in sorted(conditions.names(expr)):
-            kind, _, what = name.partition(".")
+        for name in conditions.names_within(expr):
+            kind, _, what = name.name.partition(".")
             if kind == "left" and what not in self.limits:
-                found.append(errors.UnlimitedLeft(span=value.span, what=what))
+                found.append(errors.UnlimitedLeft(span=name.span, what=what))
                 return None
         return Condition(expr, value.span)
 
@@ -95,6 +96,9 @@ class Scope:
             expr = conditions.bound(conditions.parse_condition(text, conditions.place_in(value)), self.constants)
         except SpecError as error:
             found += error.diagnostics
+            return None
+        if strange := [name for name in conditions.names_within(expr) if name.is_param]:
+            found += [unknown(name.name, name.span, self.params) for name in strange]
             return None
         return expr if must_be_truth(expr, units, found) else None
 

@@ -88,6 +88,9 @@ class Steps(Values):
     def require(self, children: Sequence[Any]) -> Said:
         return self.said("require", children, as_condition(self.leaf(children[1:])))
 
+    def beside(self, children: Sequence[Any]) -> Said:
+        return self.said("archon", children, children[1])
+
     def let(self, children: Sequence[Any]) -> Said:
         return self.said("let", children, self.entry(children[1], children[2]))
 
@@ -218,7 +221,7 @@ class _Ends:
 
 
 _RULES = (
-    *("start", "architecture", "rulebook", "param", "model", "backend", "budget", "require", "let", "pipe", "sequence"),
+    *("start", "architecture", "rulebook", "param", "model", "backend", "budget", "require", "beside", "let", "pipe", "sequence"),
     *("optional", "alternatives", "group", "block", "word", "call", "control", "when", "use"),
     *("leaf", "listing", "table", "choice", "range", "argument", "negative"),
 )

@@ -56,6 +56,7 @@ class _Statements:
             self._models,
             self._budget,
             self._require,
+            self._beside,
             self._pipeline,
         )
         for unknown in entries.keys() - set(ORDER):
@@ -103,6 +104,9 @@ class _Statements:
         for index, item in enumerate(entry.value.items):
             pieces: tuple[Piece, ...] = (entry, item) if index == 0 else (item,)
             yield Unit(pieces, prefixed("require ", self.values.value(item, is_condition=True)))
+
+    def _beside(self, entry: Entry) -> Iterator[Unit]:
+        yield Unit((entry,), prefixed("archon ", self.values.value(entry.value)))
 
     def _pipeline(self, entry: Entry) -> Iterator[Unit]:
         if not isinstance(entry.value, Listing):

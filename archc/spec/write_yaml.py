@@ -11,7 +11,7 @@ from archc.spec.ranges import range_text
 from archc.spec.scalars import constant, quoted, reads_well_as_lines
 from archc.spec.vocabulary import Vocabulary
 
-ORDER = ("name", "rules", "params", "models", "budget", "require", "pipeline")
+ORDER = ("name", "rules", "params", "models", "budget", "require", "archon", "pipeline")
 """The keys of a spec as they are written; others come after."""
 
 WIDTH = 100
