@@ -100,7 +100,16 @@ class Scope:
         if strange := [name for name in conditions.names_within(expr) if name.is_param]:
             found += [unknown(name.name, name.span, self.params) for name in strange]
             return None
-        return expr if must_be_truth(expr, units, found) else None
+        said: list[Diagnostic] = []
+        is_right = must_be_truth(expr, units, said)
+        found += [self._meant(diagnostic) for diagnostic in said]
+        return expr if is_right else None
+
+    def _meant(self, diagnostic: Diagnostic) -> Diagnostic:
+        """The same, with a word for who forgot the `$` of a param."""
+        if isinstance(diagnostic, errors.UnknownName) and diagnostic.word in self.params:
+            return replace(diagnostic, hint=f"a param is written `${diagnostic.word}`")
+        return diagnostic
 
     @property
     def constants(self) -> Mapping[str, float | bool | str]:
