@@ -262,7 +262,7 @@ def test_ops_show_an_example_that_uses_them(name: str) -> None:
     plan = api.compile(Source(name, MODELS + textwrap.indent(example, "  ")), environ={})
 
     assert ops.op_class(name).name == name
-    assert name in {node.op.name for node in plan.graph.nodes}
+    assert name in {node.op.name for node in plan.graph.every}
     assert [w for w in plan.warnings if w.name != "unused-model"] == []
 
 

@@ -101,7 +101,16 @@ class Scope:
             missing = {name for name, value in self.params.items() if isinstance(value, Leaf) and value.value is None}
             found += [unknown(n.name, n.span, self.params) for n in strange if n.name not in missing]
             return None
-        return expr if must_be_truth(expr, units, found) else None
+        said: list[Diagnostic] = []
+        is_right = must_be_truth(expr, units, said)
+        found += [self._meant(diagnostic) for diagnostic in said]
+        return expr if is_right else None
+
+    def _meant(self, diagnostic: Diagnostic) -> Diagnostic:
+        """The same, with a word for who forgot the `$` of a param."""
+        if isinstance(diagnostic, errors.UnknownName) and diagnostic.word in self.params:
+            return replace(diagnostic, hint=f"a param is written `${diagnostic.word}`")
+        return diagnostic
 
     @property
     def constants(self) -> Mapping[str, float | bool | str]:
