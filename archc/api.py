@@ -6,7 +6,9 @@ import asyncio
 import os
 import time
 from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -14,7 +16,7 @@ import platformdirs
 
 from archc import errors, lowering, passes
 from archc.calls import Conversation
-from archc.diagnostics import SpecError
+from archc.diagnostics import ArchcBug, Diagnostic, SpecError
 from archc.ir.graph import Graph
 from archc.keys import key_source
 from archc.ops import VOCABULARY
@@ -23,18 +25,18 @@ from archc.planning.show import show_plan
 from archc.runtime.run import Run
 from archc.runtime.session import Session, World, connect
 from archc.runtime.trace import Listener
-from archc.source import Source
+from archc.source import Source, Span
+from archc.spec import document as documents
 from archc.spec import space as spaces
-from archc.spec.arch import read_arch
 from archc.spec.choices import closed, open_choices
 from archc.spec.hole import Value
-from archc.spec.located import Located, Table
+from archc.spec.located import Located, Table, plain
 from archc.spec.model import Budget, Spec
 from archc.spec.overrides import override
 from archc.spec.params import with_given
 from archc.spec.reading import read_spec
 from archc.spec.requirements import broken
-from archc.spec.yaml import MAX_CHARACTERS, read_yaml
+from archc.spec.yaml import MAX_CHARACTERS
 
 Plan = planning.Plan
 
@@ -43,8 +45,11 @@ T = TypeVar("T")
 _NONE: Mapping[str, Value] = MappingProxyType({})
 
 
-def read(path: str | Path) -> Source:
-    """The text of a file. Raises SpecError if there is none, or far too much."""
+def read(path: str | Path, form: str = "") -> Source:
+    """The text of a file, in the form that its name tells unless one is given.
+
+    Raises SpecError if there is none, or far too much.
+    """
     try:
         with Path(path).open("rb") as file:
             text = file.read(4 * MAX_CHARACTERS + 1).decode("utf-8-sig")
@@ -52,7 +57,7 @@ def read(path: str | Path) -> Source:
         raise SpecError(errors.NoSuchFile(path=str(path), problem=error.strerror or str(error))) from None
     except UnicodeDecodeError:
         raise SpecError(errors.NoSuchFile(path=str(path), problem="it is not UTF-8 text")) from None
-    return Source(str(path), text)
+    return Source(str(path), text, form)
 
 
 def parse(
@@ -68,12 +73,14 @@ def parse(
     """
     if isinstance(source, str):
         source = Source("<string>", source)
-    root = _located(source, overrides, choices, given)
+    document = documents.read_document(source, VOCABULARY)
+    root = _changed(document.root, overrides, choices, given)
     if wrong := open_choices(root):
         raise SpecError(wrong)
     if unmet := broken(root):
         raise SpecError(*unmet)
-    return read_spec(source, root)
+    spec = read_spec(source, root)
+    return replace(spec, mistakes=(*document.found, *spec.mistakes))
 
 
 def space(
@@ -83,21 +90,38 @@ def space(
 
     Raises SpecError with what is wrong with its choices and requirements; the rest is not looked at.
     """
-    return spaces.space(_located(spec if isinstance(spec, Source) else read(spec), overrides, choices))
+    source = spec if isinstance(spec, Source) else read(spec)
+    return spaces.space(_changed(documents.read_document(source, VOCABULARY).root, overrides, choices))
 
 
-def _located(
-    source: Source, overrides: Iterable[str], choices: Mapping[str, Value], given: Table | None = None
+def _changed(
+    root: Located, overrides: Iterable[str], choices: Mapping[str, Value], given: Table | None = None
 ) -> Located:
-    root = override(_read(source), overrides)
+    root = override(root, overrides)
     return closed(with_given(root, given) if given else root, choices)
 
 
-def _read(source: Source) -> Located:
-    """The located values of a text, in the form that the end of its name tells."""
-    if source.name.endswith(".arch"):
-        return read_arch(source, VOCABULARY)[0]
-    return read_yaml(source)
+def read_document(source: Source) -> documents.Document:
+    """What a text of any form says, with its comments. Raises SpecError."""
+    return documents.read_document(source, VOCABULARY)
+
+
+def write_document(document: documents.Document, form: str) -> str:
+    """The canonical text of a document in a form, with its comments. Raises SpecError for what has no words there."""
+    return documents.write_document(document, form, VOCABULARY)
+
+
+def formatted(source: Source) -> str:
+    """The canonical text of a spec in its own form. Raises SpecError."""
+    document = read_document(source)
+    if document.form not in documents.OWN:
+        hint = "archc convert FILE --to yaml"
+        raise SpecError(errors.CannotWrite(span=source.span(0, 1), what="another system's text", hint=hint))
+    text = write_document(document, document.form)
+    again = read_document(replace(source, text=text))
+    if plain(again.root) != plain(document.root):  # better a report than a changed file
+        raise ArchcBug(f"the formatted text of {source.name} would say something else")
+    return text
 
 
 def lower(spec: Spec, environ: Mapping[str, str] | None = None) -> Graph:
@@ -138,6 +162,47 @@ def compile(
     graph = lower(parse(source, overrides, choices), environ)
     steps = passes.optimise(graph, skip)
     return planning.plan(steps[-1].after if steps else graph, question_tokens, steps)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What is known of a spec that has nothing wrong with it."""
+
+    plans: tuple[Plan, ...]
+    """One; of a spec with choices, those of points that together take every option."""
+    warnings: tuple[Diagnostic, ...]
+    """Of every one of them."""
+    space: spaces.Space | None
+    """The choices, if there are any."""
+
+
+def check(
+    spec: str | Path | Source,
+    *,
+    overrides: Iterable[str] = (),
+    choices: Mapping[str, Value] = _NONE,
+    environ: Mapping[str, str] | None = None,
+) -> Checked:
+    """Everything that can be known of a spec without a call, with choices left open or not.
+
+    Raises SpecError with everything that is wrong.
+    """
+    source = spec if isinstance(spec, Source) else read(spec)
+    whole = space(source, overrides=overrides, choices=choices)
+    if not whole.holes:
+        plan = compile(source, overrides=overrides, choices=choices, environ=environ)
+        return Checked((plan,), plan.warnings, None)
+    plans: list[Plan] = []
+    wrong: dict[tuple[str, Span | None], Diagnostic] = {}
+    for point in whole.covering(Random(0)):
+        try:
+            plans.append(compile(source, overrides=overrides, choices={**choices, **point}, environ=environ))
+        except SpecError as error:
+            wrong = {(d.name, d.span): d for d in error.diagnostics} | wrong
+    if wrong:
+        raise SpecError(*wrong.values())
+    shared = [w for w in plans[0].warnings if all(w in plan.warnings for plan in plans[1:])]
+    return Checked(tuple(plans), tuple(shared), whole)
 
 
 def explain(plan: Plan) -> str:

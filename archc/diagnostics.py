@@ -146,16 +146,56 @@ def in_source_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """ "did you mean `x`?" for the nearest known word, else the list of known words."""
+    """ "did you mean `x`?" for the word that was meant, else the list of known words."""
     return _hint(word, tuple(sorted(known)))
 
 
 @lru_cache(maxsize=1024)
 def _hint(word: str, words: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean `{near[0]}`?"
+    if near := nearest(word, words):
+        return f"did you mean `{near}`?"
     return "known here: " + ", ".join(f"`{w}`" for w in words) if words else ""
+
+
+def nearest(word: str, known: Sequence[str]) -> str | None:
+    """The known word that was meant: one that other tools call so, or that begins so, or that looks like it."""
+    here = [name for name, others in _ELSEWHERE.items() if word.lower() in others.split() and name in known]
+    begun = [name for name in known if name.startswith(word)] if len(word) > 3 else []
+    if here or len(begun) == 1:
+        return (here or begun)[0]
+    return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=0.6)), None)
+
+
+_ELSEWHERE = {
+    "pipeline": "steps stages layers tasks jobs flow chain graph nodes",
+    "params": "parameters inputs variables vars args",
+    "backend": "provider engine type",
+    "base_url": "api_base endpoint url host",
+    "n": "samples num_samples num_generations n_samples num_return_sequences k",
+    "max_tokens": "max_new_tokens max_length max_completion_tokens num_predict",
+    "top_k": "k keep top top_n n",
+    "k": "n top_k top keep",
+    "generate": "sample llm prompt call chat complete ask",
+    "critique": "critic feedback review reflect",
+    "rank": "ranker sort rerank",
+    "fuse": "fuser aggregate merge combine synthesize synthesise",
+    "refine": "revise improve rewrite",
+    "verify": "verifier check validate",
+    "vote": "majority majority_vote majority_voting self_consistency consensus",
+    "select": "best best_of_n pick choose filter",
+    "score": "judge grade rate reward",
+    "extract": "parse regex",
+    "when": "if switch branch",
+    "each": "map foreach for_each for",
+    "repeat": "loop while",
+    "use": "import include uses",
+    "condition": "if when test cond",
+    "then": "do steps",
+    "do": "steps body then pipeline",
+    "times": "rounds iterations max max_rounds n",
+    "max": "times limit max_samples",
+}
+"""What other tools call the words of the language."""
 
 
 def render(diagnostic: Diagnostic, style: Format = "full") -> str:

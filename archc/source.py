@@ -13,6 +13,8 @@ class Source:
 
     name: str
     text: str
+    form: str = ""
+    """How it is written, such as `arch`; by the end of its name where this is empty."""
 
     def span(self, start: int = 0, end: int | None = None) -> Span:
         """The half-open range of characters `[start, end)`, the whole text by default."""

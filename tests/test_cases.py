@@ -3,6 +3,7 @@
 A file holds cases, each headed by `[case NAME] OPTIONS` and made of stations:
 
     [spec]       what the user wrote, as the file spec.yaml
+    [arch]       the same in the other form, as the file spec.arch
     [error]      what `archc check` prints, if the spec is wrong
     [warnings]   what it prints beside, if the spec is right; without this station there must be none
     [graph]      what the spec means
@@ -30,7 +31,7 @@ from archc.ir.show import show
 from archc.source import Source
 
 CASES = Path(__file__).parent / "cases"
-STATIONS = ("spec", "error", "warnings", "graph", "optimised", "plan")
+STATIONS = ("spec", "arch", "error", "warnings", "graph", "optimised", "plan")
 
 OPTIONS = argparse.ArgumentParser(exit_on_error=False)
 OPTIONS.add_argument("--set", action="append", default=[])
@@ -55,11 +56,13 @@ class Case:
     def now(self) -> dict[str, str]:
         """Its stations as archc gives them now."""
         given = OPTIONS.parse_args(shlex.split(self.options))
-        text = self.stations["spec"] + ("" if given.no_newline else "\n")
-        source = Source("spec.yaml", text.replace("\n", "\r\n") if given.crlf else text)
+        form = "arch" if "arch" in self.stations else "spec"
+        text = self.stations[form] + ("" if given.no_newline else "\n")
+        name = "spec.arch" if form == "arch" else "spec.yaml"
+        source = Source(name, text.replace("\n", "\r\n") if given.crlf else text)
         environ = {"ARCHC_CONFIG": str(CASES / "no-config.toml")} | dict(e.split("=", 1) for e in given.env)
         choices = dict(c.split("=", 1) for c in given.choose)
-        made = {"spec": self.stations["spec"]}
+        made = {form: self.stations[form]}
         try:
             graph = api.lower(api.parse(source, given.set, choices), environ)
             plan = api.compile(source, overrides=given.set, choices=choices, environ=environ)

@@ -20,6 +20,14 @@ Choose = Annotated[
     list[str],
     typer.Option("--choose", metavar="PATH=VALUE", help="Close a choice: `generate.n=4`; `archc space` lists them."),
 ]
+From = Annotated[
+    str,
+    typer.Option(
+        "--from",
+        metavar="FORM",
+        help="How it is written, where its name does not tell: yaml, arch, archon, archon-compat, optillm, moa.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 QuestionTokens = Annotated[int, typer.Option(min=1, help="The longest question to plan for, in tokens.")]
 Skip = Annotated[list[str], typer.Option("--skip", metavar="PASS", help="Leave this optimisation pass out.")]

@@ -149,6 +149,16 @@ def note_line(note: Event) -> str | None:
             votes = sorted(note["histogram"].items(), key=lambda vote: -vote[1])
             shown = ", ".join(f"{answer!r} {weight:g}" for answer, weight in votes[:8])
             return f"{node}: {note['share']:.0%} for the winner ({shown}{', …' if len(votes) > 8 else ''})"
+        case "way":
+            return f"{node}: took `{note['taken']}`"
+        case "enough":
+            return f"{node}: enough after {note['copies']} of at most {note['of']}"
+        case "won":
+            return f"{node}: took branch {', '.join(str(index + 1) for index in note['branches'])}"
+        case "asked":
+            return f"{node}: asked {', '.join(note['models'])}"
+        case "abstained":
+            return f"{node}: no answer rather than one of {note['of']}"
     return None
 
 

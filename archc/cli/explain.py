@@ -10,7 +10,7 @@ import typer
 
 from archc import api, catalogue, errors
 from archc.cli._ending import show
-from archc.cli._options import AsJson, Choose, QuestionTokens, Sets, Skip, chosen
+from archc.cli._options import AsJson, Choose, From, QuestionTokens, Sets, Skip, chosen
 from archc.diagnostics import SpecError, did_you_mean
 from archc.planning.plan import QUESTION_TOKENS
 
@@ -22,6 +22,7 @@ def explain(
     spec: str = typer.Argument(help="A spec, or the name of a diagnostic such as `unread-critique`.", metavar="SPEC"),
     sets: Sets = [],
     choose: Choose = [],
+    form: From = "",
     question_tokens: QuestionTokens = QUESTION_TOKENS,
     skip: Skip = [],
     as_json: AsJson = False,
@@ -36,7 +37,9 @@ def explain(
         near = did_you_mean(spec, kinds)
         hint = near if near.startswith("did") else "give the path of a spec, such as specs/quickstart.yaml"
         raise SpecError(errors.UnknownDiagnostic(word=spec, hint=hint))
-    plan = api.compile(spec, overrides=sets, choices=chosen(choose), question_tokens=question_tokens, skip=skip)
+    plan = api.compile(
+        api.read(spec, form), overrides=sets, choices=chosen(choose), question_tokens=question_tokens, skip=skip
+    )
     if as_json:
         print(json.dumps(plan.as_json(), ensure_ascii=False))
         return

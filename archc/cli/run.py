@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -19,7 +18,8 @@ from rich.console import Console
 from archc import api, errors
 from archc.backends.weights import progress
 from archc.cli._ending import EXHAUSTED, FAILED, OK, show
-from archc.cli._options import AsJson, Choose, Sets, Skip, SpecPath, chosen
+from archc.cli._files import standard_input
+from archc.cli._options import AsJson, Choose, From, Sets, Skip, SpecPath, chosen
 from archc.cli._screen import BatchScreen, QuestionScreen, cost_table, downloading, note_line
 from archc.diagnostics import SpecError
 from archc.planning.plan import Plan
@@ -41,6 +41,7 @@ def run(
     parallel: Annotated[int, typer.Option(min=1, help="Questions of --input at work at once.")] = 64,
     sets: Sets = [],
     choose: Choose = [],
+    form: From = "",
     seed: Annotated[int, typer.Option(min=0, help="Another seed draws other samples.")] = 0,
     budget: Annotated[
         list[str], typer.Option("--budget", metavar="WHAT=N", help="A limit for all questions together: `calls=1000`.")
@@ -58,7 +59,7 @@ def run(
     """
     if bool(question) == bool(input) or bool(input) != bool(output):
         raise typer.BadParameter("give either a QUESTION, or --input and --output")
-    plan = api.compile(spec, overrides=sets, choices=chosen(choose), skip=skip)
+    plan = api.compile(api.read(spec, form), overrides=sets, choices=chosen(choose), skip=skip)
     console = Console(stderr=True, quiet=quiet or as_json, highlight=False)
     if plan.warnings and not (quiet or as_json):
         show(plan.warnings, as_json=False)
@@ -81,7 +82,7 @@ def run(
             opened.callback(written.close)
             code = _many(session, read_items(input), written, parallel, screen, as_json)
         else:
-            code = _one(session, _from_stdin() if question == "-" else question, screen, as_json)
+            code = _one(session, standard_input() if question == "-" else question, screen, as_json)
     raise typer.Exit(code)
 
 
@@ -106,13 +107,6 @@ def _one(session: Session, question: str, screen: QuestionScreen, as_json: bool)
     if run.answer is not None:
         print(_shown(run.answer))
     return _code(run)
-
-
-def _from_stdin() -> str:
-    try:
-        return sys.stdin.read()
-    except UnicodeDecodeError:
-        raise SpecError(errors.NoSuchFile(path="-", problem="it is not UTF-8 text")) from None
 
 
 def _shown(text: str) -> str:

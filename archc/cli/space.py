@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import typer
 
 from archc import api
-from archc.cli._options import AsJson, Choose, Sets, SpecPath, chosen
+from archc.cli._options import AsJson, Choose, From, Sets, SpecPath, chosen
 from archc.diagnostics import printable
 from archc.spec.hole import Hole, assignment
 from archc.spec.space import Space
@@ -23,13 +23,14 @@ def list_space(
     spec: SpecPath,
     sets: Sets = [],
     choose: Choose = [],
+    form: From = "",
     listed: int = typer.Option(0, "--list", min=0, metavar="N", help="Print the first N points, one a line."),
     sampled: int = typer.Option(0, "--sample", min=0, metavar="N", help="Print N random points, one a line."),
     seed: int = typer.Option(0, "--seed", help="Of the random points."),
     as_json: AsJson = False,
 ) -> None:
     """List the choices of a spec, count its points, and draw some."""
-    space = api.space(spec, overrides=sets, choices=chosen(choose))
+    space = api.space(api.read(spec, form), overrides=sets, choices=chosen(choose))
     rng = random.Random(seed)
     points = [*itertools.islice(space.valid(), listed)] if listed else []
     points += [space.sample(rng) for _ in range(sampled)]

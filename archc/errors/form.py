@@ -98,6 +98,15 @@ class DuplicateKey(Diagnostic):
         return cls(span=span, key=key, also=(Label(first, "first here"),))
 
 
+class UnknownForm(Diagnostic):
+    """A `--from` or `--to` that names no form."""
+
+    title = "there is no form `{form}`"
+    help = "{hint}"
+    form: str
+    hint: str
+
+
 class EmptySpec(Diagnostic):
     """A file without content."""
 
@@ -187,3 +196,16 @@ class BadOverride(Diagnostic):
     label = "given on the command line"
     help = "for example `--set models.small.model=embedded` or `--set generate.n=8`"
     problem: str
+
+
+# ---- writing
+
+
+class CannotWrite(Diagnostic):
+    """A value that a surface form has no words for."""
+
+    title = "{what} cannot be written in this form"
+    label = "no words for this"
+    help = "{hint}"
+    what: str
+    hint: str = ""

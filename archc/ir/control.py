@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Hashable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -176,12 +176,9 @@ async def started(work: Iterable[Coroutine[Any, Any, Turn]]) -> AsyncIterator[li
             task.cancel()
 
 
-Held = type[Region | Condition]
-
-
 @cache
-def parameters_with(kind: type[Op], what: Held) -> Mapping[str, bool]:
-    """The parameters of an op that hold a `what` (a Region or a Condition), and whether they hold a list of them."""
+def parameters_with(kind: type[Op], what: Hashable) -> Mapping[str, bool]:
+    """The parameters of an op that hold a `what`, the class Region or Condition, and whether a list of them."""
     found = {}
     for name, field in kind.model_fields.items():
         inner = [field.annotation, *(part for option in get_args(field.annotation) for part in _plain(option))]

@@ -49,7 +49,8 @@ def lower(spec: Spec, environ: Mapping[str, str], load: Loader = no_other) -> Gr
         found += check(graph)
     elif spec.pipeline.stages:
         found.append(errors.NoCandidates(span=spec.pipeline.stages[-1].span))
-    found = [d for d in found if d.span not in pipelines.unset]  # what is missing was said where it is declared
+    said = errors.MissingParam  # where a param is declared; in `.arch` its value that is not there has the same place
+    found = [d for d in found if d.span not in pipelines.unset or isinstance(d, said)]
     if not found or all(d.severity == "warning" for d in found):
         found += [*_capabilities(graph), *_prices(graph)]
     if mistakes := [d for d in found if d.severity == "error"]:

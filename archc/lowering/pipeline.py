@@ -150,7 +150,7 @@ class Pipelines:
             return None  # said when it was read
         if step.op in ops.names():
             return ops.op_class(step.op)
-        hint = did_you_mean(step.op, [*ops.names(), *WORDS, *scope.names])
+        hint = _LAYER if step.op in _LAYERS else did_you_mean(step.op, [*ops.names(), *WORDS, *scope.names])
         self._found.append(errors.UnknownOp(span=step.op_span, op=step.op, hint=hint))
         return None
 
@@ -199,7 +199,7 @@ class Pipelines:
             many = isinstance(made[entry.key], tuple)
             return replace(entry, value=Listing(tuple(keys), entry.value.span) if many else keys[0])
         value = bound(entry.value, scope.bound)
-        self._found += [unknown(leaf, scope.params) for leaf in unbound(value)]
+        self._found += [unknown(str(leaf.value)[1:], leaf.span, scope.params) for leaf in unbound(value)]
         return replace(entry, value=value)
 
     def _model(self, span: Span, name: str, scope: Scope) -> str:
@@ -251,7 +251,9 @@ class Pipelines:
     def _steps(self, value: Located) -> Sequence:
         if isinstance(value, Listing):
             return sequence(value, self._found)
-        self._found.append(wrong(value, "a block", "a list of steps"))
+        hint = f"write `[{value.value}]`" if isinstance(value, Leaf) and isinstance(value.value, str) else ""
+        hint = "begin each step with `- `" if isinstance(value, Table) else hint
+        self._found.append(wrong(value, "a block", "a list of steps", hint))
         return Sequence((), value.span)
 
     # ---- other specs
@@ -318,6 +320,8 @@ def _with(step: Step) -> Table:
     return entry.value if entry and isinstance(entry.value, Table) else Table((), step.span)
 
 
+_LAYERS = ("parallel", "layer", "concurrent", "ensemble", "fan_out")
+_LAYER = "steps side by side are a list in the list: `- [generate: small, generate: big]`"
 _DECLARE = "declare it: `models: {{{name}: {{backend: llamacpp, model: embedded}}}}`"
 
 
@@ -326,6 +330,8 @@ def _arguments(step: Step, kind: type[Op]) -> Table:
     match step.args:
         case Table(entries=()):
             return replace(step.args, span=step.op_span)
+        case Table() if _holds_steps(step.args, kind):
+            key = next(iter(parameters_with(kind, Region)))
         case Table():
             return step.args
         case Listing() if blocks := parameters_with(kind, Region):
@@ -333,6 +339,14 @@ def _arguments(step: Step, kind: type[Op]) -> Table:
         case _:
             key = kind.main
     return Table((Entry(key, step.op_span, step.args),), step.args.span)
+
+
+def _holds_steps(args: Table, kind: type[Op]) -> bool:
+    """Whether steps are written where the arguments of a form with one block should be."""
+    parameters = {field.alias or name for name, field in kind.model_fields.items()}
+    return list(parameters_with(kind, Region).values()) == [False] and all(
+        e.key in ops.names() and e.key not in parameters for e in args
+    )
 
 
 def _several(part: Any) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from archc.spec import conditions
 from archc.spec.expressions import Expr
 from archc.spec.located import Leaf, Located, Table, kind_of
 from archc.spec.model import Spec
+from archc.spec.params import unknown
 from archc.spec.units import Unit, must_be_truth
 
 Loader = Callable[[str, Source, Table], Spec]
@@ -82,10 +83,10 @@ class Scope:
         expr = self._expr(value, UNITS, found)
         if expr is None:
             return None
-        for name in sorted(conditions.names(expr)):
-            kind, _, what = name.partition(".")
+        for name in conditions.names_within(expr):
+            kind, _, what = name.name.partition(".")
             if kind == "left" and what not in self.limits:
-                found.append(errors.UnlimitedLeft(span=value.span, what=what))
+                found.append(errors.UnlimitedLeft(span=name.span, what=what))
                 return None
         return Condition(expr, value.span)
 
@@ -96,7 +97,20 @@ class Scope:
         except SpecError as error:
             found += error.diagnostics
             return None
-        return expr if must_be_truth(expr, units, found) else None
+        if strange := [name for name in conditions.names_within(expr) if name.is_param]:
+            missing = {name for name, value in self.params.items() if isinstance(value, Leaf) and value.value is None}
+            found += [unknown(n.name, n.span, self.params) for n in strange if n.name not in missing]
+            return None
+        said: list[Diagnostic] = []
+        is_right = must_be_truth(expr, units, said)
+        found += [self._meant(diagnostic) for diagnostic in said]
+        return expr if is_right else None
+
+    def _meant(self, diagnostic: Diagnostic) -> Diagnostic:
+        """The same, with a word for who forgot the `$` of a param."""
+        if isinstance(diagnostic, errors.UnknownName) and diagnostic.word in self.params:
+            return replace(diagnostic, hint=f"a param is written `${diagnostic.word}`")
+        return diagnostic
 
     @property
     def constants(self) -> Mapping[str, float | bool | str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from archc.ir.condition import Condition
-from archc.ir.control import Control, Held, parameters_with
+from archc.ir.control import Control, parameters_with
 from archc.ir.op import Op
 from archc.ir.region import Region
 from archc.spec.vocabulary import Vocabulary
@@ -66,10 +67,8 @@ class _Vocabulary:
         """See there."""
         return self._with(op, Condition, many=False)
 
-    def _with(self, op: str, what: Held, many: bool) -> tuple[str, ...]:
-        if op not in names():
-            return ()
-        kind = op_class(op)
+    def _with(self, op: str, what: Hashable, many: bool) -> tuple[str, ...]:
+        kind = op_class(op) if op in names() else Op
         unrolled = issubclass(kind, Control) and kind.unrolled is not None
         held = parameters_with(kind, what)
         return tuple(name for name, several in held.items() if (several and not unrolled) is many)

@@ -22,8 +22,9 @@ class Until(Control):
     row of copies for which it holds: neither `batch` nor chance changes it. What is still under way then is cancelled.
     A step of `n` samples in copy i draws samples i·n … i·n + n - 1, as it would in one step of many samples.
 
-    Source: Adaptive-Consistency (arXiv 2305.11860) with `confidence >= 0.95`; Early-Stopping Self-Consistency (arXiv
-    2401.10480) with `agreement == 1`.
+    One answer agrees with itself, so a condition on `agreement` should also ask for a `count`.
+
+    Source: Adaptive-Consistency (arXiv 2305.11860) with `confidence >= 0.95`.
 
     Example:
         - until:

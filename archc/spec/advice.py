@@ -198,6 +198,9 @@ def _nothing(place: Place) -> Mistake | None:
     at, last = place.at, place.last
     if at.kind not in {"end", ")", "}", "]", ",", "->"} and at.text not in STATEMENTS:
         return None
+    if last.kind == "->" and at.text == "let":
+        hint = "move it in front of the first step: `let drafts = generate(small)`"
+        return at_word(at, "`let` stands at the head of a pipeline, not after a `->`", hint)
     if last.kind in ("->", "&"):
         return at_word(last, f"a step is missing after this `{last.text}`", "name an op, such as `rank(big)`")
     if last.kind in ("key", "field"):
@@ -257,9 +260,10 @@ def _keyword(place: Place) -> Mistake | None:
     at = place.at
     if at.text not in KEYWORDS or not {"NAME", "KEY"} & place.expected:
         return None
-    return at_word(
-        at, f"`{at.text}` is a keyword", f'as a name or a value it stands in quotes: `"{at.text}"`', "a keyword"
-    )
+    hint = f'as a name or a value it stands in quotes: `"{at.text}"`'
+    if at.text == "model":
+        hint = "the model of a `cascade` is `$model`; " + hint
+    return at_word(at, f"`{at.text}` is a keyword", hint, "a keyword")
 
 
 def _anything(place: Place) -> Mistake:

@@ -53,9 +53,13 @@ _FOREIGN = re.compile(rf"{_BLANK}(?:(?P<yaml>[\w-]+\s*:(?=\s)|---|- |%YAML)|(?P<
 def _foreign(source: Source, match: re.Match[str]) -> Diagnostic:
     kind = match.lastgroup or ""
     name = source.name.rpartition(".")[0] or "spec"
-    hint = f"name the file `{name}.yaml`" + ("; `archc convert` reads Archon's JSON" if kind == "json" else "")
     problem = f"this is {kind.upper()}, in a file for the `.arch` form"
-    return errors.NotArch(span=source.span(*match.span(kind)), problem=problem, hint=hint, here=f"{kind.upper()} here")
+    return errors.NotArch(
+        span=source.span(*match.span(kind)),
+        problem=problem,
+        hint=f"name the file `{name}.yaml`",
+        here=f"{kind.upper()} here",
+    )
 
 
 def _mistakes(text: str, error: Unexpected) -> Iterable[Mistake]:

@@ -88,6 +88,9 @@ class Steps(Values):
     def require(self, children: Sequence[Any]) -> Said:
         return self.said("require", children, as_condition(self.leaf(children[1:])))
 
+    def beside(self, children: Sequence[Any]) -> Said:
+        return self.said("archon", children, children[1])
+
     def let(self, children: Sequence[Any]) -> Said:
         return self.said("let", children, self.entry(children[1], children[2]))
 
@@ -98,8 +101,6 @@ class Steps(Values):
 
     def sequence(self, children: Sequence[Any]) -> Listing:
         *lets, pipe = children
-        if not lets:
-            return pipe  # type: ignore[no-any-return]
         return Listing((named_by(lets, self.found), *pipe.items), self.span(lets[0], pipe))
 
     def optional(self, children: Sequence[Any]) -> Choice:
@@ -220,7 +221,7 @@ class _Ends:
 
 
 _RULES = (
-    *("start", "architecture", "rulebook", "param", "model", "backend", "budget", "require", "let", "pipe", "sequence"),
+    *("start", "architecture", "rulebook", "param", "model", "backend", "budget", "require", "beside", "let", "pipe", "sequence"),
     *("optional", "alternatives", "group", "block", "word", "call", "control", "when", "use"),
     *("leaf", "listing", "table", "choice", "range", "argument", "negative"),
 )

@@ -32,7 +32,7 @@ from archc.spec.outline import MAX_CHARACTERS, Mistake, outline
 from archc.spec.units import Unit, must_be_truth, unit_of
 
 __all__ = [
-    "Expr", "Unit", "bound", "constant", "evaluate", "must_be_truth", "names", "params", "parse_condition", "place_in",
+    "Expr", "Unit", "bound", "constant", "evaluate", "must_be_truth", "names", "names_within", "parse_condition", "place_in",
     "text_of", "unit_of",
 ]  # fmt: skip
 
@@ -141,12 +141,12 @@ class _Reader:
 
 def names(expr: Expr) -> frozenset[str]:
     """All names in it, those of parameters without their `$`."""
-    return frozenset(part.name for part in _within(expr) if isinstance(part, Name))
+    return frozenset(name.name for name in names_within(expr))
 
 
-def params(expr: Expr) -> frozenset[str]:
-    """The names written with `$`."""
-    return frozenset(part.name for part in _within(expr) if isinstance(part, Name) and part.is_param)
+def names_within(expr: Expr) -> list[Name]:
+    """Every name in it, each with its place."""
+    return [part for part in _within(expr) if isinstance(part, Name)]
 
 
 def _within(expr: Expr) -> list[Expr]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from archc import errors
 from archc.diagnostics import Diagnostic, SpecError, did_you_mean
+from archc.source import Span
 from archc.spec.located import Choice, Leaf, Listing, Located, Table, leaves
 from archc.spec.pipeline import NAME
 from archc.spec.validation import wrong
@@ -73,8 +74,7 @@ def unbound(value: Located) -> list[Leaf]:
     return [leaf for leaf in leaves(value) if isinstance(leaf.value, str) and _USE.match(leaf.value)]
 
 
-def unknown(leaf: Leaf, params: Params) -> Diagnostic:
+def unknown(name: str, span: Span, params: Params) -> Diagnostic:
     """What to say of a `$name` that nothing defines."""
-    name = str(leaf.value)[1:]
     hint = did_you_mean(name, params) or f"declare it: `params: {{{name}: …}}`"
-    return errors.UnknownParam(span=leaf.span, param=name, hint=hint.replace("`", "`$", 1) if params else hint)
+    return errors.UnknownParam(span=span, param=name, hint=hint.replace("`", "`$", 1) if params else hint)

@@ -55,7 +55,9 @@ def _lets(bindings: Located, found: list[Diagnostic]) -> Iterator[Let]:
         if isinstance(entry.value, Listing):
             yield Let(entry.key, entry.key_span, sequence(entry.value, found))
         else:
-            found.append(wrong(entry.value, f"`{entry.key}`", "a list of steps"))
+            hint = "begin each step with `- `" if isinstance(entry.value, Table) else ""
+            found.append(wrong(entry.value, f"`{entry.key}`", "a list of steps", hint))
+            yield Let(entry.key, entry.key_span, _unreadable(entry.value.span))
 
 
 def _parallel(value: Listing, found: list[Diagnostic]) -> Parallel:

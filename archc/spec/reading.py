@@ -52,7 +52,7 @@ def _bound(root: Table, params: Params, found: list[Diagnostic]) -> Table:
     assert isinstance(changed, Table)
     for key in ("models", "budget"):
         entry = changed.get(key)
-        found += [unknown(leaf, params) for leaf in unbound(entry.value)] if entry else []
+        found += [unknown(str(leaf.value)[1:], leaf.span, params) for leaf in unbound(entry.value)] if entry else []
     return changed
 
 

@@ -9,9 +9,10 @@ from archc import errors
 from archc.diagnostics import Diagnostic, Label, SpecError, did_you_mean
 from archc.source import Span
 from archc.spec import conditions
-from archc.spec.conditions import Expr, Unit
+from archc.spec.expressions import Expr
 from archc.spec.hole import value_text
 from archc.spec.located import Choice, Leaf, Listing, Located, Table
+from archc.spec.units import Unit, must_be_truth
 
 Known = bool | int | float | str
 
@@ -87,7 +88,7 @@ def _requirement(leaf: Leaf, text: str, params: Mapping[str, Located], found: li
     before = len(found)
     units = {name: unit for name in read if (unit := _unit(name, leaf.span, params, found))}
     if len(found) == before:
-        conditions.unit_of(condition, units, found)
+        must_be_truth(condition, units, found)
     return Requirement(text, leaf.span, condition, read)
 
 

@@ -25,6 +25,8 @@ Point = Mapping[str, Value]
 
 MAX_TRIES = 10_000
 """Random draws for one point."""
+_MANY = 50
+"""Of choices with so many options, one is enough to look at."""
 MAX_VISITS = 200_000
 """Parts of points that are looked at to count."""
 
@@ -202,6 +204,22 @@ class Space:
         for group in groups:
             picks |= self._drawn_from(rng, group)
         return {hole.path: hole.value(picks[hole.path]) for hole in self.holes if hole.path in picks}
+
+    def covering(self, rng: Random, draws: int = 200) -> list[Point]:
+        """Valid points of so many draws, as few of them as together take every option that was drawn.
+
+        Raises SpecError if no point is valid.
+        """
+        many = {hole.path for hole in self.holes if (hole.options or _MANY) >= _MANY}
+        seen: set[tuple[str, Value]] = set()
+        points: list[Point] = []
+        for _ in range(draws):
+            point = self.sample(rng)
+            taken = {(path, None if path in many else value) for path, value in point.items()}
+            if not points or taken - seen:
+                points.append(point)
+                seen |= taken
+        return points
 
     def _drawn_from(self, rng: Random, group: set[str]) -> dict[str, Pick]:
         known = [hole for hole in self._of(group) if not hole.under]

@@ -80,9 +80,13 @@ def _unit_of_name(expr: Name, units: Mapping[str, Unit], found: list[Diagnostic]
     unit = units.get(expr.name)
     if unit is None:
         sign = "$" if expr.is_param else ""
-        hint = did_you_mean(expr.name, units)
+        hint = _NO_TIME if expr.name.rpartition(".")[2] in _TIMES else did_you_mean(expr.name, units)
         found.append(errors.UnknownName(span=expr.span, word=sign + expr.name, hint=hint))
     return unit
+
+
+_TIMES = ("seconds", "time", "elapsed", "minutes", "latency", "now")
+_NO_TIME = "time is not the same in every run; to end after some, use `deadline`"
 
 
 def _truth(operands: tuple[Expr, ...], units: Mapping[str, Unit], found: list[Diagnostic]) -> Unit | None:

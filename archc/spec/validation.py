@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -12,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from archc import errors
-from archc.diagnostics import Diagnostic, did_you_mean
+from archc.diagnostics import Diagnostic, did_you_mean, nearest
 from archc.source import Span
 from archc.spec.located import Located, Table, kind_of, plain, span_at
 
@@ -64,7 +63,7 @@ def parameters(kind: type[BaseModel]) -> dict[str, str]:
 
 def misspelt(key: str, written: Iterable[str]) -> bool:
     """Whether `key` is missing only because it was written otherwise."""
-    return bool(difflib.get_close_matches(key, list(written), n=1, cutoff=0.6))
+    return any(nearest(word, (key,)) for word in written)
 
 
 def _diagnostic(known: list[str], value: Table, owner: str, error: ErrorDetails) -> Diagnostic:
@@ -110,8 +109,12 @@ def _problem(message: str) -> str:
 def _hint(error: ErrorDetails) -> str:
     """What to write instead, where that is clear."""
     got, kind = error["input"], error["type"]
+    if isinstance(got, list) and len(got) > 1 and kind.removesuffix("_type") in ("int", "float", "string", "bool"):
+        return f"to choose one of several, write `!choice {json.dumps(got, ensure_ascii=False)}`"
     if not isinstance(got, str):
         return ""
+    if template := re.fullmatch(r"\$?\{\{?\s*(?:params\.|inputs\.|vars\.)?([A-Za-z_]\w*)\s*\}\}?", got):
+        return f"the value of a param is written `${template[1]}`"
     if kind == "literal_error":
         choices = re.findall(r"'([^']*)'", error["msg"])
         hint = did_you_mean(got, choices)

@@ -17,6 +17,7 @@ import pytest
 from archc import lowering, passes
 from archc.calls import Request
 from archc.diagnostics import Diagnostic, SpecError
+from archc.ops import VOCABULARY
 from archc.ops.fuse import Fuse
 from archc.planning import plan as planning
 from archc.planning.plan import Plan
@@ -24,6 +25,7 @@ from archc.runtime.run import Run
 from archc.source import Source
 from archc.spec.archon import Semantics, read_archon
 from archc.spec.archon_export import write_archon
+from archc.spec.document import read_document, write_document
 from archc.spec.located import Located, plain
 from archc.spec.reading import read_spec
 from tests.fakes import Scripted, answer
@@ -207,6 +209,17 @@ def test_what_is_written_back_is_what_was_read(semantics: Semantics) -> None:
     for name, config in configs(semantics).items():
         text = re.sub(r'"generator"tor"(tor")?', '"generator"', config.source.text)
         assert json.loads(write_archon(config.root)) == json.loads(text), name
+
+
+def test_the_way_through_both_forms_leads_back() -> None:
+    """JSON to .arch to YAML to JSON, as text."""
+    for config in configs("fixed").values():
+        document = read_document(config.source, VOCABULARY)
+        for form in ("arch", "yaml"):
+            text = write_document(document, form, VOCABULARY)
+            document = read_document(Source(f"config.{form}", text), VOCABULARY)
+
+        assert json.loads(write_document(document, "archon", VOCABULARY)) == json.loads(write_archon(config.root))
 
 
 def test_reading_twice_gives_the_same() -> None:

