@@ -86,7 +86,11 @@ def spec(data: bytes, end: str) -> str:
 
 def _lowered(made: Spec, files: Mapping[str, str], reached: Reached) -> None:
     def load(path: str, beside: Source, given: Table) -> Spec:
-        return api.parse(Source(path, files[path]), given=given) if path in files else lowering.no_other(path, beside, given)
+        return (
+            api.parse(Source(path, files[path]), given=given)
+            if path in files
+            else lowering.no_other(path, beside, given)
+        )
 
     graph = lowering.lower(made, ENVIRON, load)
     reached.stage = "lowered"
