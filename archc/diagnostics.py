@@ -115,7 +115,7 @@ class _Fields(dict[str, Any]):
         return getattr(self._diagnostic, key)
 
 
-MOST_TOLD = 1000
+MOST_TOLD = 200
 """Nobody reads more mistakes at once than this, and a hostile text has tens of thousands."""
 
 
@@ -154,7 +154,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def _hint(word: str, words: tuple[str, ...]) -> str:
     if near := nearest(word, words):
         return f"did you mean `{near}`?"
-    return "known here: " + ", ".join(f"`{w}`" for w in words) if words else ""
+    more = ", …" if len(words) > _LISTED else ""
+    return "known here: " + ", ".join(f"`{w}`" for w in words[:_LISTED]) + more if words else ""
+
+
+_LISTED = 50
+_COMPARED = 200
+"""Of so many known words the nearest is looked for; of more only among those that begin alike."""
 
 
 def nearest(word: str, known: Sequence[str]) -> str | None:
@@ -163,6 +169,8 @@ def nearest(word: str, known: Sequence[str]) -> str | None:
     begun = [name for name in known if name.startswith(word)] if len(word) > 3 else []
     if here or len(begun) == 1:
         return (here or begun)[0]
+    if len(known) > _COMPARED:
+        known = [name for name in known if name[:1] == word[:1] and abs(len(name) - len(word)) < 3][:_COMPARED]
     return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=0.6)), None)
 
 
@@ -262,4 +270,6 @@ def _cells(text: str) -> int:
 
 def printable(line: str) -> str:
     """The line with control characters made visible: specs are hostile, and these must not reach a terminal."""
+    if line.isprintable():
+        return line
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line)

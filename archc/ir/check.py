@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from archc import errors
 from archc.diagnostics import Diagnostic, Label
@@ -22,6 +22,12 @@ MAX_CANDIDATES = 1_000_000
 
 def check(graph: Graph) -> list[Diagnostic]:
     """Errors and warnings, unordered. A graph without errors can be planned and run."""
+    if "check" not in graph.known:
+        graph.known["check"] = tuple(_check(graph))
+    return list(graph.known["check"])
+
+
+def _check(graph: Graph) -> list[Diagnostic]:
     body = Place(graph.body, Shape())
     found = list(_arrivals(body))
     ends = () if any(d.severity == "error" for d in found) else _ends(graph)
@@ -168,25 +174,29 @@ HINTS = {
 
 
 def _dead(graph: Graph, body: Place) -> Iterator[Diagnostic]:
-    for node in dead_nodes(graph):
-        if not node.op.annotates:
-            continue  # its candidates are thrown away, which is said where that happens
+    dead = [node for node in dead_nodes(graph) if node.op.annotates]  # of others it is said where they are thrown away
+    ends: Mapping[str, Node] | None = None
+    for node in dead:
         if added(node.op) == {Facet.CRITIQUE}:
-            yield errors.UnreadCritique(span=node.span, also=_dropped(body, node))
+            ends = _critiques_end(body) if ends is None else ends
+            also = (Label(ends[node.id].span, "this starts new candidates"),) if node.id in ends else ()
+            yield errors.UnreadCritique(span=node.span, also=also)
         else:
             yield errors.DeadOp(span=node.span, op=node.op.name)
 
 
-def _dropped(body: Place, critique: Node) -> tuple[Label, ...]:
-    """Where the candidates that a critique describes are replaced, if it stands outside of all blocks."""
-    reached = {critique.id}
-    for node in body.region.nodes:
-        if reached & set(node.inputs):
-            before, after = body.flow[node.id]
-            if Facet.CRITIQUE in before.facets and Facet.CRITIQUE not in after.facets:
-                return (Label(node.span, "this starts new candidates"),)
-            reached.add(node.id)
-    return ()
+def _critiques_end(body: Place) -> Mapping[str, Node]:
+    """For each node outside of all blocks the first one after it that replaces the candidates with their critiques."""
+    nodes = body.region.nodes
+    number = {node.id: index for index, node in enumerate(nodes)}
+    ends: dict[str, Node] = {}
+    for node in reversed(nodes):
+        before, after = body.flow[node.id]
+        end = node if Facet.CRITIQUE in before.facets - after.facets else ends.get(node.id)
+        for source in node.inputs:
+            if end and (source not in ends or number[end.id] < number[ends[source].id]):
+                ends[source] = end
+    return ends
 
 
 def _ends(graph: Graph) -> Iterator[Diagnostic]:

@@ -82,6 +82,11 @@ class Graph:
     def _models(self) -> Mapping[str, Model]:
         return {model.name: model for model in self.models}
 
+    @cached_property
+    def known(self) -> dict[str, Any]:
+        """What was found out about it, by those who would find it out again."""
+        return {}
+
     def model(self, name: str) -> Model:
         """The model of that name."""
         return self._models[name]

@@ -5,7 +5,7 @@ One walk backwards over each region; the blocks of a loop are walked until nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
 
@@ -43,8 +43,16 @@ def added(op: Op) -> Facets:
 
 def dead_nodes(graph: Graph) -> list[Node]:
     """Nodes that change nothing: their facets are not read, and their candidates are old ones or not read either."""
-    uses = _Walk().region(graph.body, Use(SHOWN, True))
-    return [node for node in graph.every if _is_dead(node.op, uses.get(node.id, NOT))]
+    if "dead" not in graph.known:
+        uses = _Walk().region(graph.body, Use(SHOWN, True))
+        graph.known["dead"] = tuple(node for node in graph.every if _is_dead(node.op, uses.get(node.id, NOT)))
+    return list(graph.known["dead"])
+
+
+def removable(graph: Graph, stays: Callable[[Node], bool]) -> list[Node]:
+    """Nodes that are dead, or would be once others among these are gone; none that `stays`."""
+    uses = _Walk(lambda node, use: _is_dead(node.op, use) and not stays(node)).region(graph.body, Use(SHOWN, True))
+    return [node for node in graph.every if _is_dead(node.op, uses.get(node.id, NOT)) and not stays(node)]
 
 
 def _is_dead(op: Op, use: Use) -> bool:
@@ -54,6 +62,7 @@ def _is_dead(op: Op, use: Use) -> bool:
 
 
 _SOME = Shape(Interval.exactly(2))
+_FULL = replace(_SOME, facets=ALL)
 
 Uses = Mapping[str, Use]
 """By node, of a region and the blocks in it, and of what arrives at these."""
@@ -62,8 +71,10 @@ Uses = Mapping[str, Use]
 class _Walk:
     """Remembers what it knows of each region, since the blocks of loops in loops are walked again and again."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_gone: Callable[[Node, Use], bool] | None = None) -> None:
         self._known: dict[tuple[int, Use], Uses] = {}
+        self._is_gone = is_gone
+        """Of nodes that pass on what is done with them, as those do that will not be there."""
 
     def region(self, region: Region, at_end: Use) -> Uses:
         key = (id(region), at_end)
@@ -75,7 +86,9 @@ class _Walk:
         uses = dict.fromkeys(region.outputs, at_end)
         for node in reversed(region.nodes):
             mine = uses.get(node.id, NOT)
-            if isinstance(node.op, Control):
+            if self._is_gone and self._is_gone(node, mine):
+                before = mine
+            elif isinstance(node.op, Control):
                 before, inner = self._control(node.op, mine)
                 _add(uses, inner)
             else:
@@ -108,5 +121,5 @@ def _add(uses: dict[str, Use], more: Uses) -> None:
 
 
 def _before(op: Op, after: Use) -> Use:
-    handed_on = op.shape(replace(_SOME, facets=ALL)).facets & after.facets - added(op)
+    handed_on = op.shape(_FULL).facets & after.facets - added(op)
     return Use(op.reads | handed_on, op.reads_candidates or (op.annotates and after.candidates))

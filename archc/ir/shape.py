@@ -45,12 +45,16 @@ class Shape:
 
     def adding(self, *adds: Facet, notes: int = 0, size: Interval | None = None) -> Shape:
         """The same candidates (or `size` of them) with more facets; `notes` are the tokens of what is added."""
-        return replace(
-            self,
-            facets=self.facets | frozenset(adds),
-            critique=notes if Facet.CRITIQUE in adds else self.critique,
-            reason=notes if Facet.VERDICT in adds else self.reason,
-            size=size or self.size,
+        return Shape(
+            size or self.size,
+            self.facets.union(adds) if adds else self.facets,
+            self.tokens,
+            notes if Facet.CRITIQUE in adds else self.critique,
+            notes if Facet.VERDICT in adds else self.reason,
+            self.tests,
+            self.question,
+            self.may_abstain,
+            self.around,
         )
 
     def one(self) -> Shape:
@@ -61,7 +65,7 @@ class Shape:
         """What holds whichever of the two it is."""
         return replace(
             self._wider(other),
-            size=Interval(min(self.size.lo, other.size.lo), max(self.size.hi, other.size.hi)),
+            size=self.size.hull(other.size),
             facets=_common((self, other)) | (self.facets & other.facets - OF_CANDIDATES),
             tests=max(self.tests, other.tests),
         )

@@ -18,7 +18,7 @@ from archc.ir.region import Node, Region
 from archc.ir.shape import Shape
 from archc.lowering.models import Models
 from archc.lowering.scope import Loader, Named, Scope
-from archc.source import Span
+from archc.source import Source, Span
 from archc.spec.expressions import Constant
 from archc.spec.located import Entry, Leaf, Listing, Located, Table, leaves, plain, span_at
 from archc.spec.model import Parallel, Sequence, Spec, Stage, Step
@@ -28,6 +28,8 @@ from archc.spec.validation import validated, wrong
 from archc.values import CandidateSet, Facet, Facets, Interval
 
 MAX_CONNECTIONS = 200_000
+MAX_STEPS = 20_000
+MAX_NESTED = 100
 KEEP, NOTHING, USE = "keep", "nothing", "use"
 WORDS = (KEEP, NOTHING, USE)
 """Steps of the language itself: what arrives, unchanged; no candidates; another spec."""
@@ -62,6 +64,10 @@ class Pipelines:
         self._names: Counter[str] = Counter()
         self._sites: Counter[tuple[str, ...]] = Counter()
         self._connections = 0
+        self._steps_seen = 0
+        self._depth = 0
+        self._specs: dict[tuple[str, str, Table], Spec | tuple[Diagnostic, ...]] = {}
+        """What was loaded, or what was wrong with it, by path, the file that names it, and the values of its params."""
         self.spared: set[str] = set()
         """Models that would be asked if params were others."""
         self._read: set[Span] = set()
@@ -80,13 +86,31 @@ class Pipelines:
 
     def _stage(self, stage: Stage, inputs: Outputs, scope: Scope) -> Outputs:
         """Adds the nodes of a stage; gives the ids of its outputs."""
+        self._depth += 1
+        if self._depth > MAX_NESTED:
+            raise SpecError(errors.TooLarge(span=stage.span, what="levels of nesting", limit=MAX_NESTED))
         match stage:
             case Step():
-                return self._step(stage, inputs, scope)
+                outputs = self._step(stage, inputs, scope)
             case Sequence():
-                return self._sequence(stage, inputs, scope)
+                outputs = self._sequence(stage, inputs, scope)
             case Parallel():
-                return tuple(out for branch in stage.branches for out in self._stage(branch, inputs, scope))
+                outputs = self._parallel(stage, inputs, scope)
+        self._depth -= 1
+        return outputs
+
+    def _parallel(self, layer: Parallel, inputs: Outputs, scope: Scope) -> Outputs:
+        outputs: list[str] = []
+        for branch in layer.branches:
+            outputs += self._stage(branch, inputs, scope)
+            self._connect(0, layer.span, len(outputs))
+        return tuple(outputs)
+
+    def _connect(self, more: int, span: Span, here: int = 0) -> None:
+        """Counts connections, so that names and layers cannot double them without end; `here` are not counted yet."""
+        self._connections += more
+        if self._connections + here > MAX_CONNECTIONS:
+            raise SpecError(errors.TooLarge(span=span, what="connections between steps", limit=MAX_CONNECTIONS))
 
     def _sequence(self, stages: Sequence, inputs: Outputs, scope: Scope) -> Outputs:
         own: dict[str, Named] = {}
@@ -103,6 +127,9 @@ class Pipelines:
         return inputs
 
     def _step(self, step: Step, inputs: Outputs, scope: Scope) -> Outputs:
+        self._steps_seen += 1
+        if self._steps_seen > MAX_STEPS:
+            raise SpecError(errors.TooLarge(span=step.span, what="steps", limit=MAX_STEPS))
         if named := scope.names.get(step.op):
             self._read.add(named.span)
             return named.outputs
@@ -162,9 +189,7 @@ class Pipelines:
     def _node(self, step: Step, name: str, op: Op, inputs: Outputs) -> Outputs:
         if len(self._found) >= MOST_TOLD:
             raise SpecError(*self._found)
-        self._connections += len(inputs) + 1
-        if self._connections > MAX_CONNECTIONS:
-            raise SpecError(errors.TooLarge(span=step.span, what="connections between steps", limit=MAX_CONNECTIONS))
+        self._connect(len(inputs) + 1, step.span)
         places = {e.key: e.value.span for e in step.args} if isinstance(step.args, Table) else {}
         self._nodes.append(Node(name, op, inputs, step.span, self._site(op), places))
         return (name,)
@@ -287,10 +312,9 @@ class Pipelines:
         given = bound(_with(step), scope.params)
         assert isinstance(given, Table)
         place = span_at(step.args, ["spec"])
-        try:
-            spec = self._load(wanted.spec, place.source, given)
-        except SpecError as error:
-            self._found += [d if d.span else replace(d, span=place) for d in error.diagnostics]
+        spec = self._file(wanted.spec, place.source, given)
+        if isinstance(spec, tuple):
+            self._found += [d if d.span else replace(d, span=place) for d in spec]
             return None
         chain = [s.spec.source.name for s in scope.chain()]
         if spec.source.name in chain:
@@ -298,6 +322,17 @@ class Pipelines:
             self._found.append(errors.UseCycle(span=place, chain=" → ".join(shown)))
             return None
         return spec
+
+
+    def _file(self, path: str, beside: Source, given: Table) -> Spec | tuple[Diagnostic, ...]:
+        """The spec at a path, or what is wrong with it; each is read once."""
+        key = (path, beside.name, given)
+        if key not in self._specs:
+            try:
+                self._specs[key] = self._load(path, beside, given)
+            except SpecError as error:
+                self._specs[key] = error.diagnostics
+        return self._specs[key]
 
 
 class _Use(BaseModel):

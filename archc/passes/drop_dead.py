@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from archc.ir.control import conditions_of
 from archc.ir.graph import Graph
-from archc.ir.liveness import dead_nodes
+from archc.ir.liveness import removable
 from archc.ir.region import Node, Region
 from archc.ir.rewrite import with_blocks
 
@@ -26,11 +26,13 @@ def drop_dead(graph: Graph) -> Graph:
 
     Where a condition counts what was spent, those that spend stay: what they cost may decide what is run.
     """
-    while dead := [node for node in dead_nodes(graph) if not (_counts(graph) and _spends(node))]:
+    counts = _counts(graph)
+    while dead := removable(graph, lambda node: counts and _spends(node)):
         body = _without(graph.body, {node.id for node in dead}, {})
         if not body.outputs:
             return graph
         graph = replace(graph, body=body)
+        counts = _counts(graph)
     return graph
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from archc.calls import Conversation, Message
@@ -19,6 +19,7 @@ _HEADER = re.compile(r"^=== (\w+): (system|user|text)$", re.MULTILINE)
 _HOLE = re.compile(r"\{\{(\w+)\}\}|\{(\w+)\}")
 
 
+@lru_cache(maxsize=256)
 def placeholders(text: str) -> frozenset[str]:
     """The names that a template asks for."""
     return frozenset(m[2] for m in _HOLE.finditer(text) if m[2])
@@ -44,12 +45,12 @@ class Template:
     @property
     def bytes(self) -> int:
         """Its own length in UTF-8 bytes; no tokeniser makes more tokens of it."""
-        return len(self.system.encode()) + len(self.user.encode())
+        return _bytes(self.system) + _bytes(self.user)
 
     @property
     def words(self) -> int:
         """Its own words; a tokeniser that splits at blanks makes at least as many tokens of them."""
-        return len(_HOLE.sub(" ", self.system + " " + self.user).split())
+        return _words(self.system) + _words(self.user)
 
     def render(self, conversation: Conversation, values: Mapping[str, str]) -> Conversation:
         """The messages to send: our system text, the earlier turns, then the filled prompt.
@@ -61,6 +62,16 @@ class Template:
         filled = {"question": conversation[-1].content, **values}
         system = (Message("system", fill(self.system, filled)),) if self.system else own
         return (*system, *earlier, Message("user", fill(self.user, filled)))
+
+
+@lru_cache(maxsize=256)
+def _bytes(text: str) -> int:
+    return len(text.encode())
+
+
+@lru_cache(maxsize=256)
+def _words(text: str) -> int:
+    return len(_HOLE.sub(" ", text).split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,6 +159,11 @@ def names_within(expr: Expr) -> list[Name]:
     return [part for part in _within(expr) if isinstance(part, Name)]
 
 
+def size(expr: Expr) -> int:
+    """How many parts it has."""
+    return len(_within(expr))
+
+
 def _within(expr: Expr) -> list[Expr]:
     found = [expr]
     for part in found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from operator import is_
 
 from archc import errors
 from archc.diagnostics import Diagnostic, SpecError, did_you_mean
@@ -52,21 +53,41 @@ def params_of(root: Table, found: list[Diagnostic]) -> dict[str, Located]:
 
 
 def bound(value: Located, params: Params) -> Located:
-    """The value with each known `$name` in it replaced, and `$$` at a start by `$`."""
+    """The value with each known `$name` in it replaced, and `$$` at a start by `$`; itself where nothing is."""
     match value:
-        case Leaf(value=str(text)):
+        case Leaf(value=str(text)) if text.startswith("$"):
             use = _USE.match(text)
             if use and use[1] in params:
                 return params[use[1]]
             return replace(value, value=text[1:]) if text.startswith("$$") else value
-        case Listing():
-            return replace(value, items=tuple(bound(item, params) for item in value.items))
-        case Table():
-            return replace(value, entries=tuple(replace(e, value=bound(e.value, params)) for e in value.entries))
-        case Choice():
-            return replace(value, options=tuple(bound(option, params) for option in value.options))
+        case Listing(items=items):
+            made = tuple([bound(item, params) for item in items])
+            return value if all(map(is_, made, items)) else replace(value, items=made)
+        case Table(entries=entries):
+            values = [bound(entry.value, params) for entry in entries]
+            if all(new is entry.value for new, entry in zip(values, entries, strict=True)):
+                return value
+            changed = (replace(entry, value=new) for entry, new in zip(entries, values, strict=True))
+            return replace(value, entries=tuple(changed))
+        case Choice(options=options):
+            made = tuple([bound(option, params) for option in options])
+            return value if all(map(is_, made, options)) else replace(value, options=made)
         case _:
             return value
+
+
+MAX_BOUND = 50_000
+
+
+def refuse_bombs(root: Table, params: Params) -> None:
+    """Raises SpecError where lists that params stand for would be put into so many places that it is too much."""
+    sizes = {name: sum(1 for _ in leaves(value)) for name, value in params.items() if not isinstance(value, Leaf)}
+    total = 0
+    for leaf in leaves(root) if sizes else ():
+        use = _USE.match(leaf.value) if isinstance(leaf.value, str) else None
+        total += sizes.get(use[1], 0) if use else 0
+        if total > MAX_BOUND:
+            raise SpecError(errors.TooLarge(span=leaf.span, what="values that params stand for", limit=MAX_BOUND))
 
 
 def unbound(value: Located) -> list[Leaf]:

@@ -9,7 +9,7 @@ from archc.diagnostics import Diagnostic, SpecError, did_you_mean
 from archc.source import Source
 from archc.spec.located import Leaf, Listing, Located, Table, kind_of, plain, span_at
 from archc.spec.model import Budget, ModelEntry, Rules, Sequence, Spec
-from archc.spec.params import Params, bound, params_of, unbound, unknown
+from archc.spec.params import Params, bound, params_of, refuse_bombs, unbound, unknown
 from archc.spec.pipeline import sequence
 from archc.spec.validation import head, misspelt, validated, wrong
 
@@ -28,6 +28,7 @@ def read_spec(source: Source, root: Located) -> Spec:
             hint = did_you_mean(entry.key, KEYS)
             found.append(errors.UnknownKey(span=entry.key_span, key=entry.key, owner="the spec", hint=hint))
     params = params_of(root, found)
+    refuse_bombs(root, params)
     root = _bound(root, params, found)
     models = _models(root, found)
     found += _unfit_requirements(root)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from archc import errors
-from archc.diagnostics import Diagnostic, Label, SpecError, did_you_mean
+from archc.diagnostics import MOST_TOLD, Diagnostic, Label, SpecError, did_you_mean
 from archc.source import Span
 from archc.spec import conditions
 from archc.spec.expressions import Expr
@@ -26,10 +26,12 @@ class Requirement:
     condition: Expr
     params: tuple[str, ...]
     """Those it reads."""
+    work: int
+    """How much there is to do to decide it, in parts of the condition."""
 
     def holds(self, values: Mapping[str, Known]) -> bool:
         """Whether it holds; `values` has at least the parameters it reads."""
-        return bool(conditions.evaluate(conditions.bound(self.condition, values), values))
+        return bool(conditions.evaluate(self.condition, values))
 
 
 def requirements(root: Located) -> tuple[Requirement, ...]:
@@ -41,7 +43,7 @@ def requirements(root: Located) -> tuple[Requirement, ...]:
     made = [
         _requirement(leaf, leaf.value, params, found)
         for leaf in written
-        if isinstance(leaf, Leaf) and isinstance(leaf.value, str)
+        if isinstance(leaf, Leaf) and isinstance(leaf.value, str) and len(found) < MOST_TOLD
     ]
     if found:
         raise SpecError(*found)
@@ -54,10 +56,11 @@ def parameters(root: Located) -> dict[str, Located]:
     return {e.key: e.value for e in entry.value} if entry and isinstance(entry.value, Table) else {}
 
 
-def broken(root: Located) -> list[Diagnostic]:
+def broken(root: Located, required: tuple[Requirement, ...] | None = None) -> list[Diagnostic]:
     """The requirements that do not hold. Those over choices that are still open are not decided."""
+    required = requirements(root) if required is None else required
     values = {name: v.value for name, v in parameters(root).items() if isinstance(v, Leaf) and v.value is not None}
-    decided = (r for r in requirements(root) if values.keys() >= set(r.params))
+    decided = (r for r in required if values.keys() >= set(r.params))
     places = {name: v.span for name, v in parameters(root).items()}
     return [_broken(r, values, places) for r in decided if not r.holds(values)]
 
@@ -89,7 +92,7 @@ def _requirement(leaf: Leaf, text: str, params: Mapping[str, Located], found: li
     units = {name: unit for name in read if (unit := _unit(name, leaf.span, params, found))}
     if len(found) == before:
         must_be_truth(condition, units, found)
-    return Requirement(text, leaf.span, condition, read)
+    return Requirement(text, leaf.span, condition, read, conditions.size(condition))
 
 
 def _unit(name: str, span: Span, params: Mapping[str, Located], found: list[Diagnostic]) -> Unit | None:

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from archc import errors
-from archc.diagnostics import SpecError
+from archc.diagnostics import Diagnostic, SpecError
 from archc.spec.choices import holes, picked
 from archc.spec.hole import Hole, Pick, Value
 from archc.spec.located import Choice, Leaf, Located
 from archc.spec.requirements import Known, Requirement, broken, parameters, requirements
+from archc.spec.tied import Group, TooMuch, Work, tied
 
 if TYPE_CHECKING:
     from random import Random
@@ -27,8 +28,6 @@ MAX_TRIES = 10_000
 """Random draws for one point."""
 _MANY = 50
 """Of choices with so many options, one is enough to look at."""
-MAX_VISITS = 200_000
-"""Parts of points that are looked at to count."""
 
 
 def space(root: Located) -> Space:
@@ -47,7 +46,8 @@ def space(root: Located) -> Space:
     for hole in known:
         first.setdefault(hole.param, hole)
     params = {name: (value, first.get(name)) for name, value in parameters(root).items()}
-    return Space(root, known, requirements(root), inside, weights, params)
+    required = requirements(root)
+    return Space(root, known, required, inside, weights, params, tied(known, required), broken(root, required))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,9 @@ class Space:
     """In how many ways a choice and those inside it can be closed; a real number counts once."""
     _params: Mapping[str, tuple[Located, Hole | None]] = field(repr=False)
     """The parameters with the first of their choices."""
+    _groups: Sequence[Group] = field(repr=False)
+    _broken: Sequence[Diagnostic] = field(repr=False)
+    """Requirements of fixed parameters that do not hold."""
 
     # ---- counting
 
@@ -75,35 +78,22 @@ class Space:
         """The number of points that meet what is required; None without end, or where it is too much to count."""
         if self._endless():
             return None
-        if not self._is_possible():
+        if self._broken:
             return 0
-        groups = self._groups()
-        grouped = {name for group in groups for name in group}
-        free = math.prod(self._weights[h.path] for h in self.holes if not h.under and h.param not in grouped)
+        free = math.prod(self._weights[h.path] for h in self._free())
+        work = Work()
         try:
-            return free * math.prod(sum(1 for _ in self._walk(self._of(g), MAX_VISITS)) for g in groups)
-        except _TooMany:
+            return free * math.prod(sum(1 for _ in self._walk(g.holes, g, work)) for g in self._groups)
+        except TooMuch:
             return None
+
+    def _free(self) -> list[Hole]:
+        """The outer choices of which nothing is required."""
+        grouped = {hole.path for group in self._groups for hole in group.holes}
+        return [hole for hole in self.holes if not hole.under and hole.path not in grouped]
 
     def _endless(self) -> Hole | None:
         return next((hole for hole in self.holes if hole.options is None), None)
-
-    def _is_possible(self) -> bool:
-        """Whether what is required of fixed parameters holds."""
-        return not broken(self.root)
-
-    def _groups(self) -> list[set[str]]:
-        """Open parameters that a requirement ties together."""
-        is_open = {hole.param for hole in self.holes if hole.param}
-        groups: list[set[str]] = []
-        for requirement in self.requirements:
-            merged = is_open & set(requirement.params)
-            apart = [group for group in groups if not group & merged]
-            groups = [*apart, merged.union(*(group for group in groups if group & merged))] if merged else groups
-        return groups
-
-    def _of(self, params: Iterable[str]) -> list[Hole]:
-        return [hole for hole in self.holes if hole.param and hole.param in params]
 
     # ---- listing
 
@@ -118,24 +108,26 @@ class Space:
     def _points(self, is_bound: bool) -> Iterator[Point]:
         if endless := self._endless():
             raise SpecError(errors.EndlessSpace(span=endless.span, path=endless.path, numbers=endless.offer()))
-        if is_bound and not self._is_possible():
+        if is_bound and self._broken:
             return iter(())
         by_path = {hole.path: hole for hole in self.holes}
-        walk = self._walk(self.holes, is_bound=is_bound)
+        required = (r for group in self._groups for r in group.requirements) if is_bound else ()
+        walk = self._walk(self.holes, Group(self.holes, tuple(required)))
         return ({path: by_path[path].value(pick) for path, pick in picks.items()} for picks in walk)
 
-    def _walk(self, known: Sequence[Hole], limit: int | None = None, is_bound: bool = True) -> Iterator[dict[str, int]]:
+    def _walk(self, known: Sequence[Hole], group: Group, work: Work | None = None) -> Iterator[dict[str, int]]:
         """Depth first; a requirement is asked as soon as its parameters are known. What is yielded changes later."""
         picks: dict[str, int] = {}
         trail: list[tuple[int, int]] = []
-        at, option, visits = _following(known, -1, picks), 0, 0
+        required = group.by_param()
+        at, option = _following(known, -1, picks), 0
         while True:
             if at < len(known) and option < (known[at].options or 0):
-                visits += 1
-                if limit and visits > limit:
-                    raise _TooMany
                 picks[known[at].path] = option
-                if is_bound and not self._holds(known[at].param, picks):
+                mine = required.get(known[at].param, ()) if known[at].param else ()
+                if work:
+                    work.done(5 + sum(r.work for r in mine))
+                if not all(self._holds(r, picks) for r in mine):
                     option += 1
                 else:
                     trail.append((at, option))
@@ -158,16 +150,14 @@ class Space:
         there = (h for h in self.holes if not h.under or picks.get(h.under[-1][0]) == h.under[-1][1])
         return (
             all(h.path in picks for h in there)
-            and self._is_possible()
-            and all(self._holds(name, picks) for group in self._groups() for name in group)
+            and not self._broken
+            and all(self._holds(r, picks) for group in self._groups for r in group.requirements)
         )
 
-    def _holds(self, param: str, picks: Mapping[str, Pick]) -> bool:
-        """Whether all that is required of a parameter holds, as far as that is decided."""
-        if not param:
-            return True
-        mine = (r for r in self.requirements if param in r.params)
-        return all(values is None or r.holds(values) for r in mine for values in [self._values(r, picks)])
+    def _holds(self, requirement: Requirement, picks: Mapping[str, Pick]) -> bool:
+        """Whether a requirement holds, as far as that is decided."""
+        values = self._values(requirement, picks)
+        return values is None or requirement.holds(values)
 
     def _values(self, requirement: Requirement, picks: Mapping[str, Pick]) -> dict[str, Known] | None:
         """What a requirement reads; None while some of it is open."""
@@ -196,13 +186,14 @@ class Space:
     def sample(self, rng: Random) -> Point:
         """A random point that meets what is required, each as likely as any other.
 
-        Raises SpecError if `MAX_TRIES` draws give none.
+        Raises SpecError if there is none, or if `MAX_TRIES` draws give none.
         """
-        groups = self._groups()
-        grouped = {name for group in groups for name in group}
-        picks = self._drawn(rng, [h for h in self.holes if not h.under and h.param not in grouped])
-        for group in groups:
-            picks |= self._drawn_from(rng, group)
+        if self._broken:
+            raise SpecError(*self._broken)
+        picks = self._drawn(rng, self._free())
+        work = Work()
+        for group in self._groups:
+            picks |= self._drawn_from(rng, group, work)
         return {hole.path: hole.value(picks[hole.path]) for hole in self.holes if hole.path in picks}
 
     def covering(self, rng: Random, draws: int = 200) -> list[Point]:
@@ -221,14 +212,17 @@ class Space:
                 seen |= taken
         return points
 
-    def _drawn_from(self, rng: Random, group: set[str]) -> dict[str, Pick]:
-        known = [hole for hole in self._of(group) if not hole.under]
-        for _ in range(MAX_TRIES):
+    def _drawn_from(self, rng: Random, group: Group, work: Work) -> dict[str, Pick]:
+        known = [hole for hole in group.holes if not hole.under]
+        cost = 5 * len(known) + sum(r.work for r in group.requirements)
+        tries = 0
+        while not tries or (tries < MAX_TRIES and work.left > 0):
+            tries += 1
+            work.left -= cost
             picks = self._drawn(rng, known)
-            if all(self._holds(name, picks) for name in group):
+            if all(self._holds(r, picks) for r in group.requirements):
                 return picks
-        span = next(r.span for r in self.requirements if group & set(r.params))
-        raise SpecError(errors.NoPoint(span=span, tried=f"none of {MAX_TRIES:,} random points"))
+        raise SpecError(errors.NoPoint(span=group.requirements[0].span, tried=f"none of {tries:,} random points"))
 
     def _drawn(self, rng: Random, known: Iterable[Hole]) -> dict[str, Pick]:
         picks: dict[str, Pick] = {}
@@ -251,10 +245,6 @@ class Space:
             if at < 0:
                 return option
         raise IndexError(at)
-
-
-class _TooMany(Exception):
-    """More than is looked at to count."""
 
 
 def _following(known: Sequence[Hole], at: int, picks: Mapping[str, int]) -> int:

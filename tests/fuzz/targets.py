@@ -17,13 +17,16 @@ from archc.planning.plan import Plan
 from archc.planning.plan import plan as planned
 from archc.source import Source
 from archc.spec import conditions
+from archc.spec import space as spaces
 from archc.spec.archon import Semantics, read_archon
 from archc.spec.archon_export import write_archon
+from archc.spec.choices import closed, is_open
 from archc.spec.located import Located, Table
 from archc.spec.moa import read_moa
 from archc.spec.model import Spec
 from archc.spec.optillm import read_optillm
 from archc.spec.reading import read_spec
+from archc.spec.requirements import broken
 
 Target = Callable[[bytes], str]
 """Gives the last stage that was reached: `read`, `closed`, `lowered` or `planned`."""
@@ -73,12 +76,18 @@ def spec(data: bytes, end: str) -> str:
     files = dict(zip(rest[::2], rest[1::2], strict=True))
     with Reached() as reached:
         source = Source(f"spec.{end}", text)
-        space = api.space(source)
+        root = api.read_document(source).root
         reached.stage = "read"
-        space.count()
-        point = space.sample(random.Random(0))
-        assert space.is_valid(point)
-        made = api.parse(source, choices=point)
+        if is_open(root):
+            space = spaces.space(root)
+            space.count()
+            point = space.sample(random.Random(0))
+            assert space.is_valid(point)
+            root = closed(root, point)
+            assert not is_open(root)
+        if unmet := broken(root):
+            raise SpecError(*unmet)
+        made = read_spec(source, root)
         reached.stage = "closed"
         _lowered(made, files, reached)
     return reached.stage
@@ -86,11 +95,9 @@ def spec(data: bytes, end: str) -> str:
 
 def _lowered(made: Spec, files: Mapping[str, str], reached: Reached) -> None:
     def load(path: str, beside: Source, given: Table) -> Spec:
-        return (
-            api.parse(Source(path, files[path]), given=given)
-            if path in files
-            else lowering.no_other(path, beside, given)
-        )
+        if path not in files:
+            return lowering.no_other(path, beside, given)
+        return api.parse(Source(path, files[path]), given=given)
 
     graph = lowering.lower(made, ENVIRON, load)
     reached.stage = "lowered"
