@@ -21,6 +21,9 @@ class State:
 
     candidates: bool = False
     facets: Facets = frozenset()
+    """Those of the candidates that are there, or may be."""
+    perhaps: bool = False
+    """Whether there may be candidates, though that is not sure."""
 
     def plus(self, *facets: Facet) -> State:
         """With more facets on each candidate."""
@@ -159,7 +162,7 @@ def _condition(draw: st.DrawFn, state: State) -> str:
 
 def _again(state: State) -> State:
     """What is surely known in every round of a loop."""
-    return State(state.candidates, state.facets - OF_CANDIDATES)
+    return State(state.candidates, state.facets - OF_CANDIDATES, state.perhaps)
 
 
 @dataclass(frozen=True)
@@ -277,16 +280,20 @@ def _step(draw: st.DrawFn, state: State, room: Room) -> tuple[Stage, State]:
 
 def _joined(states: list[State]) -> State:
     """What is known after branches that stand side by side."""
-    full = [s.facets for s in states if s.candidates]
-    common = frozenset.intersection(*full) & OF_CANDIDATES if full else frozenset()
     tests = frozenset[Facet]().union(*(s.facets for s in states)) - OF_CANDIDATES
-    return State(bool(full), common | tests)
+    return State(any(s.candidates for s in states), _common(states) | tests, any(s.perhaps for s in states))
 
 
 def _either(states: list[State]) -> State:
     """What is known after one of several ways, whichever it was."""
-    candidates = all(s.candidates for s in states)
-    return State(candidates, frozenset.intersection(*(s.facets for s in states)))
+    tests = frozenset.intersection(*(s.facets for s in states)) - OF_CANDIDATES
+    perhaps = any(s.candidates or s.perhaps for s in states)
+    return State(all(s.candidates for s in states), _common(states) | tests, perhaps)
+
+
+def _common(states: list[State]) -> Facets:
+    full = [s.facets for s in states if s.candidates or s.perhaps]
+    return frozenset.intersection(*full) & OF_CANDIDATES if full else frozenset()
 
 
 @st.composite
@@ -316,14 +323,16 @@ def _branch(draw: st.DrawFn, state: State, room: Room) -> tuple[Stage, State]:
 
 
 @st.composite
-def specs(draw: st.DrawFn, max_steps: int = 6, depth: int = 2) -> str:
+def specs(draw: st.DrawFn, max_steps: int = 6, depth: int = 2, within: dict[str, Any] | None = None) -> str:
     """A spec whose models are simulated; it lowers without errors, though it may well be wasteful.
 
-    `depth` bounds how deep layers and blocks lie in each other.
+    `depth` bounds how deep layers and blocks lie in each other. With `within` all of it lies in a block of that step.
     """
     stages, state = draw(_sequence(State(), Room(max_steps, depth)))
     if not state.candidates:
         stages.append({"generate": {"model": draw(st.sampled_from(MODELS)), "n": draw(_SMALL)}})
+    if within:
+        stages = [{name: {**args, "do": stages} for name, args in within.items()}]
     return dumped(stages, draw(st.sampled_from(["{prompt: 0.5, completion: 2}", ""])))
 
 

@@ -31,6 +31,7 @@ WORLD: dict[str, set[str]] = {
     "os": {"api", "cli._ending", "cli.keys", "runtime.batch", "backends.weights"},
     "time": {"api", "backends.openai"},
     "random": {
+        "api",
         "runtime.lane",
         "runtime.schedule",
         "runtime.session",

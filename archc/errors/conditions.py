@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from archc.diagnostics import Diagnostic
+from typing import ClassVar
+
+from archc.diagnostics import Diagnostic, Severity
 
 
 class BadCondition(Diagnostic):
@@ -74,6 +76,16 @@ class NotAShare(Diagnostic):
     help = "{hint}"
     number: str
     hint: str
+
+
+class HoldsOfOne(Diagnostic):
+    """The condition of an `until` holds of its first copy, whatever that says."""
+
+    severity: ClassVar[Severity] = "warning"
+    title = "`{condition}` holds of a single answer, so this ends after its first copy"
+    label = "one answer always agrees with itself"
+    help = "ask for more of them: `{condition} and count >= 3`"
+    condition: str
 
 
 class UnlimitedLeft(Diagnostic):

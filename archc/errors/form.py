@@ -184,9 +184,10 @@ class SeveralOps(Diagnostic):
 
     title = "one step holds one op, but this one has `{first}` and `{second}`"
     label = "a second op"
-    help = "begin a new item: `- {second}: …`"
+    help = "{hint}"
     first: str
     second: str
+    hint: str
 
 
 class BadOverride(Diagnostic):

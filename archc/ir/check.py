@@ -123,6 +123,8 @@ def _conditions(place: Place, node: Node, op: Control, before: Shape) -> Iterato
                 hint=HINTS[facet],
             )
             return
+        if op.gathers and shape.size.lo <= 1 and condition.holds_of_one_answer:
+            yield errors.HoldsOfOne(span=condition.span, condition=condition.text)
 
 
 def _missing(place: Place, node: Node, who: str, facet: Facet, before: Shape) -> Diagnostic:

@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from archc.calls import NOTHING, Spend
-from archc.ir.statistics import needed, values
+from archc.ir.statistics import ROUND, STATISTICS, needed, values
 from archc.source import Span
 from archc.spec.conditions import Expr, evaluate, names, text_of
-from archc.values import CandidateSet, Facets
+from archc.values import Answer, Candidate, CandidateSet, Facet, Facets, Text
+
+_OF_ANSWERS = {name for name, statistic in STATISTICS.items() if statistic.needs <= {Facet.ANSWER}} | {ROUND}
+"""Names whose values one answer settles."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,13 @@ class Condition:
     def needs_of(name: str) -> Facets:
         """The facets that one name needs."""
         return needed([name])
+
+    @property
+    def holds_of_one_answer(self) -> bool:
+        """Whether it is true of any single answer, whatever that is."""
+        if not self.names <= _OF_ANSWERS:
+            return False
+        return self.holds(CandidateSet((Candidate((Text("x"),), answer=Answer("x", "x")),)), rounds=1)
 
     @property
     def counts_spending(self) -> bool:

@@ -63,6 +63,8 @@ class Control(Op, abc.ABC):
     """Whether only one of its blocks is run."""
     loops: ClassVar[bool] = False
     """Whether a block may run on what it gave."""
+    gathers: ClassVar[bool] = False
+    """Whether its condition looks at one turn first, then at two together, and so on."""
     limits_spending: ClassVar[bool] = False
     """Whether its parameters `calls`, `tokens` and `usd` limit what its blocks spend."""
     hands_on: ClassVar[bool] = True

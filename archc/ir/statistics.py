@@ -89,6 +89,12 @@ STATISTICS: Mapping[str, Statistic] = {
         Unit.SHARE, "how sure it is that the first answer beats the second (Beta rule)", _confidence, _ANSWER
     ),
     "distinct": Statistic(Unit.CANDIDATES, "how many different answers", lambda c: len(_counts(c)), _ANSWER),
+    "answered": Statistic(
+        Unit.SHARE,
+        "the share of candidates in which an answer was found",
+        lambda c: _share(sum(one.answer is not None for one in c.candidates), len(c)),
+        _ANSWER,
+    ),
     "count": Statistic(Unit.CANDIDATES, "how many candidates, without abstentions", lambda c: len(_valid(c))),
     "abstained": Statistic(Unit.SHARE, "the share of abstentions", lambda c: _share(len(c) - len(_valid(c)), len(c))),
     "verified": Statistic(
@@ -97,9 +103,9 @@ STATISTICS: Mapping[str, Statistic] = {
         lambda c: sum(one.verdict is not None and one.verdict.passed for one in c.candidates),
         _VERDICT,
     ),
-    "best_score": Statistic(Unit.NUMBER, "the highest score", lambda c: max(_scores(c), default=0.0), _SCORE),
+    "best_score": Statistic(Unit.SHARE, "the highest score", lambda c: max(_scores(c), default=0.0), _SCORE),
     "mean_score": Statistic(
-        Unit.NUMBER, "the mean score", lambda c: _share(math.fsum(_scores(c)), len(_scores(c))), _SCORE
+        Unit.SHARE, "the mean score", lambda c: _share(math.fsum(_scores(c)), len(_scores(c))), _SCORE
     ),
 }
 """What is known from the candidates alone."""

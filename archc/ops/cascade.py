@@ -36,9 +36,9 @@ class Cascade(Control):
     hands_on: ClassVar[bool] = False
     unrolled: ClassVar[tuple[str, str] | None] = ("models", "model")
 
-    chain: Annotated[tuple[ModelName, ...], Field(alias="models", min_length=1)]
+    chain: Annotated[tuple[ModelName, ...], Field(alias="models", min_length=1, examples=["[small, big]"])]
     """The models, the one to ask first first."""
-    until: Test
+    until: Annotated[Test, Field(examples=["agreement == 1"])]
     """Ends it when it holds of what the last model gave."""
     keep: Literal["last", "all"] = "last"
     """Whether the candidates of the last model go on, or of all that were asked."""

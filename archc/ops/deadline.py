@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import PositiveFloat
+from pydantic import Field, PositiveFloat
 
 from archc.ir.control import Block, Control, Visit, at_once, can_fail, instead
 from archc.ir.op import Context
@@ -29,7 +29,7 @@ class Deadline(Control):
 
     main: ClassVar[str] = "seconds"
 
-    seconds: PositiveFloat
+    seconds: Annotated[PositiveFloat, Field(examples=[20])]
     """How long."""
     do: Block
     """What to do."""

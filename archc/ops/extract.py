@@ -34,7 +34,7 @@ class Extract(Op):
 
     main: ClassVar[str] = "kind"
 
-    kind: Literal["number", "letter", "boxed", "code", "regex", "json"]
+    kind: Annotated[Literal["number", "letter", "boxed", "code", "regex", "json"], Field(examples=["number"])]
     """What an answer looks like."""
     pattern: str | None = None
     """A Python regular expression, for `kind: regex`. Repeats of varying length may not contain each other."""

@@ -33,7 +33,7 @@ class Fold(Control):
     reads_candidates: ClassVar[bool] = True
     loops: ClassVar[bool] = True
 
-    window: Annotated[int, Field(ge=2)]
+    window: Annotated[int, Field(ge=2, examples=[6])]
     """How many the block sees at once."""
     do: Block
     """What makes few of many."""

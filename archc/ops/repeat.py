@@ -34,7 +34,7 @@ class Repeat(Control):
     main: ClassVar[str] = "times"
     loops: ClassVar[bool] = True
 
-    times: Annotated[int, Field(ge=1, le=1000)]
+    times: Annotated[int, Field(ge=1, le=1000, examples=[3])]
     """How many rounds, at most."""
     until: Test | None = None
     """Ends the loop when it holds after a round."""

@@ -39,10 +39,11 @@ class Until(Control):
 
     main: ClassVar[str] = "condition"
     hands_on: ClassVar[bool] = False
+    gathers: ClassVar[bool] = True
 
-    condition: Test
+    condition: Annotated[Test, Field(examples=["confidence >= 0.95"])]
     """What ends it."""
-    max: Annotated[int, Field(ge=1, le=100_000)]
+    max: Annotated[int, Field(ge=1, le=100_000, examples=[16])]
     """How many copies, at most."""
     batch: PositiveInt = 8
     """How many at a time."""

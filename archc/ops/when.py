@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -35,7 +35,7 @@ class When(Control):
     main: ClassVar[str] = "condition"
     exclusive: ClassVar[bool] = True
 
-    condition: Test
+    condition: Annotated[Test, Field(examples=["agreement < 0.5"])]
     """What decides."""
     then: Block
     """What to do if it holds."""

@@ -221,7 +221,8 @@ class _Ends:
 
 
 _RULES = (
-    *("start", "architecture", "rulebook", "param", "model", "backend", "budget", "require", "beside", "let", "pipe", "sequence"),
+    *("start", "architecture", "rulebook", "param", "model", "backend", "budget", "require", "beside", "let"),
+    *("pipe", "sequence"),
     *("optional", "alternatives", "group", "block", "word", "call", "control", "when", "use"),
     *("leaf", "listing", "table", "choice", "range", "argument", "negative"),
 )

@@ -32,9 +32,19 @@ from archc.spec.outline import MAX_CHARACTERS, Mistake, outline
 from archc.spec.units import Unit, must_be_truth, unit_of
 
 __all__ = [
-    "Expr", "Unit", "bound", "constant", "evaluate", "must_be_truth", "names", "names_within", "parse_condition", "place_in",
-    "text_of", "unit_of",
-]  # fmt: skip
+    "Expr",
+    "Unit",
+    "bound",
+    "constant",
+    "evaluate",
+    "must_be_truth",
+    "names",
+    "names_within",
+    "parse_condition",
+    "place_in",
+    "text_of",
+    "unit_of",
+]
 
 Place = Callable[[int, int], Span]
 

@@ -119,7 +119,10 @@ class Notes:
             line = text.rfind("\n", 0, at) + 1
             index = bisect_left(starts, at)
             chain = list(_outwards(places, index - 1))
-            if text[line:at].strip() and (place := _of_line(text, chain, line, at)):
+            opening = text[line:at].strip()
+            if opening and not opening.strip("- ") and index < len(places):  # an item begins below its dash
+                self._lists[id(places[index].piece)].before.append(comment.text)
+            elif opening and (place := _of_line(text, chain, line, at)):
                 self._lists[id(place.piece)].behind.append(comment.text)
             else:
                 lines = [*_blank(text, line - 1, -1), comment.text, *_blank(text, text.find("\n", at), 1)]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from collections.abc import Sequence as Sequence_
 from dataclasses import replace
 
 from archc import errors
 from archc.diagnostics import Diagnostic
 from archc.source import Span
-from archc.spec.located import Leaf, Listing, Located, Table
+from archc.spec.located import Entry, Leaf, Listing, Located, Table
 from archc.spec.model import Let, Parallel, Sequence, Step
 from archc.spec.validation import wrong
 
@@ -85,8 +86,19 @@ def _step(value: Located, found: list[Diagnostic]) -> Step:
                 args = Table((), entry.key_span)
             return Step(entry.key, entry.key_span, args, value.span)
         case Table(entries=entries) if len(entries) > 1:
-            keys = [e.key for e in entries]
-            found.append(errors.SeveralOps(span=entries[1].key_span, first=keys[0], second=keys[1]))
+            found.append(_several(entries))
         case _:
             found.append(wrong(value, "a step", "an op with its arguments, such as `rank: {model: big}`"))
     return Step("", value.span, Table((), value.span), value.span)
+
+
+_ARGUMENTS = {"do", "then", "else", "branches", "until", "times", "condition", "model", "n"}
+"""What is more likely an argument at the wrong depth than an op."""
+
+
+def _several(entries: Sequence_[Entry]) -> Diagnostic:
+    first, second = entries[0].key, entries[1].key
+    hint = f"begin a new item: `- {second}: …`"
+    if _ARGUMENTS & {e.key for e in entries[1:]}:
+        hint = f"indent the arguments under it: `- {first}: {{{second}: …}}`"
+    return errors.SeveralOps(span=entries[1].key_span, first=first, second=second, hint=hint)

@@ -52,7 +52,7 @@ def validated(
             known = [str(loc[-1]) for loc in lacking if loc[:-1] == one["loc"][:-1]]
             if len(one["loc"]) == 1:
                 known = [*parameters(kind), *also]
-            found.append(_diagnostic(known, value, owner, one))
+            found.append(_diagnostic(known, value, owner, one, _example(kind, one["loc"])))
         return None
 
 
@@ -66,7 +66,13 @@ def misspelt(key: str, written: Iterable[str]) -> bool:
     return any(nearest(word, (key,)) for word in written)
 
 
-def _diagnostic(known: list[str], value: Table, owner: str, error: ErrorDetails) -> Diagnostic:
+def _example(kind: type[BaseModel], path: tuple[int | str, ...]) -> str:
+    """A value that a parameter may have."""
+    field = kind.model_fields.get(parameters(kind).get(str(path[0]), "")) if len(path) == 1 else None
+    return str(field.examples[0]) if field and field.examples else "…"
+
+
+def _diagnostic(known: list[str], value: Table, owner: str, error: ErrorDetails, example: str) -> Diagnostic:
     path = error["loc"]
     owner = f"`{path[-2]}`" if len(path) > 1 else f"`{owner}`"
     match error["type"]:
@@ -75,7 +81,7 @@ def _diagnostic(known: list[str], value: Table, owner: str, error: ErrorDetails)
             return errors.UnknownKey(span=span_at(value, path, of_key=True), key=str(path[-1]), owner=owner, hint=hint)
         case "missing":
             span = span_at(value, path[:-1], of_key=True) if len(path) > 1 else head(value)
-            return errors.MissingKey(span=span, key=str(path[-1]), owner=owner, example=f"{path[-1]}: …")
+            return errors.MissingKey(span=span, key=str(path[-1]), owner=owner, example=f"{path[-1]}: {example}")
         case _:
             key = ".".join(str(p) for p in path) or owner.strip("`")
             return errors.BadValue(

@@ -22,8 +22,8 @@ from archc.spec.archon import Semantics, read_archon
 from archc.spec.archon_export import write_archon
 from archc.spec.choices import closed, is_open
 from archc.spec.located import Located, Table
-from archc.spec.model import Spec
 from archc.spec.moa import read_moa
+from archc.spec.model import Spec
 from archc.spec.optillm import read_optillm
 from archc.spec.reading import read_spec
 from archc.spec.requirements import broken

@@ -114,6 +114,38 @@ def test_nothing_makes_a_run_dearer_than_its_plan(text: str, reply: Reply) -> No
     within(plan, run(plan, reply))
 
 
+LIMITS = st.sampled_from([{"calls": 1}, {"calls": 3}, {"calls": 7}, {"tokens": 900}, {"tokens": 4000}])
+
+
+@several(60)
+@given(LIMITS.flatmap(lambda limit: st.tuples(st.just(limit), specs(within={"budget": limit}))), st.booleans())
+def test_a_block_never_spends_more_than_its_budget(limited: tuple[dict[str, int], str], n: bool) -> None:
+    limit, text = limited
+    plan = with_n(compiled(text), n)
+    backends = {name: Scripted(either, takes=lambda request: request.seeds[0] % 3) for name in MODELS}
+    result = answer(plan, backends, QUESTION)
+
+    assert result.spent.calls <= limit.get("calls", result.spent.calls)
+    assert result.spent.tokens <= limit.get("tokens", result.spent.tokens)
+    assert result.status in ("ok", "failed")
+    assert sum(backend.in_flight for backend in backends.values()) == 0
+    within(plan, result)
+
+
+@several(60)
+@given(specs(within={"deadline": {"seconds": 2.5}}), st.integers(0, 10**6))
+def test_at_a_deadline_nothing_is_left_under_way(text: str, seed: int) -> None:
+    plan = compiled(text)
+    rng = random.Random(seed)
+    backends = {name: Scripted(either, takes=lambda request: rng.choice([0.1, 1.0, 100.0])) for name in MODELS}
+    result = answer(plan, backends, QUESTION)
+
+    assert result.seconds <= 2.5
+    assert result.status in ("ok", "failed")
+    assert sum(backend.in_flight for backend in backends.values()) == 0
+    within(plan, result)
+
+
 @several(60)
 @given(specs(), st.sampled_from([prose, sense, either]))
 def test_the_rounds_of_calls_lie_within_the_planned_depth(text: str, reply: Reply) -> None:

@@ -283,7 +283,8 @@ def test_space_prints_points_to_be_pasted(cli: Archc, tmp_path: Path) -> None:
 def test_open_choices_are_refused_and_chosen(cli: Archc, tmp_path: Path) -> None:
     (tmp_path / "n.yaml").write_text(f"{HEAD}  - generate: {{model: m, n: !choice 1..4}}\n", encoding="utf-8")
 
-    for words in (("check", "n.yaml"), ("explain", "n.yaml"), ("run", "n.yaml", "why?")):
+    assert "4 points, 4 of them looked at, 1..4 calls" in cli("check", "n.yaml").out
+    for words in (("explain", "n.yaml"), ("run", "n.yaml", "why?")):
         assert "the spec leaves 1 choice open: `generate.n`" in cli(*words).err
     assert "3 calls" in cli("check", "n.yaml", "--choose", "generate.n=3").out
     assert cli("check", "n.yaml", "--choose", "generate.n").code == 2

@@ -68,21 +68,21 @@ def test_the_text_can_be_printed(
     assert archc("fmt", "-") == 0
     assert capsys.readouterr().out == NEAT
     monkeypatch.setattr(sys, "stdin", io.StringIO(ARCH))
-    assert archc("fmt", "-", "--form", "arch") == 0
+    assert archc("fmt", "-", "--from", "arch") == 0
     assert capsys.readouterr().out == ARCH
 
 
 def test_a_broken_file_stays_and_the_others_are_formatted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "a.yaml").write_text("a: [")
     (folder / "b.yaml").write_text(MESSY)
-    (folder / "c.json").write_text("{}")
+    (folder / "c.json").write_text('{"name": "c", "layers": []}')
 
     assert archc("fmt", "a.yaml", "b.yaml", "c.json") == 2
     assert (folder / "a.yaml").read_text() == "a: ["
     assert (folder / "b.yaml").read_text() == NEAT
     printed = capsys.readouterr()
     assert "error[not-yaml]" in printed.err
-    assert "error[cannot-write]: JSON cannot be written in this form" in printed.err
+    assert "error[cannot-write]: another system's text cannot be written in this form" in printed.err
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
