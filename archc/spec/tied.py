@@ -57,11 +57,11 @@ class TooMuch(Exception):
     """There is more to do than `MAX_WORK`."""
 
 
-@dataclass
 class Work:
     """How much may still be done."""
 
-    left: int = MAX_WORK
+    def __init__(self) -> None:
+        self.left = MAX_WORK
 
     def done(self, parts: int) -> None:
         """Takes it off. Raises TooMuch."""

@@ -20,7 +20,7 @@ from archc.spec import conditions
 from archc.spec import space as spaces
 from archc.spec.archon import Semantics, read_archon
 from archc.spec.archon_export import write_archon
-from archc.spec.choices import closed, is_open
+from archc.spec.choices import closed, holes, is_open
 from archc.spec.located import Located, Table
 from archc.spec.moa import read_moa
 from archc.spec.model import Spec
@@ -84,7 +84,7 @@ def spec(data: bytes, end: str) -> str:
             point = space.sample(random.Random(0))
             assert space.is_valid(point)
             root = closed(root, point)
-            assert not is_open(root)
+            assert not holes(root)
         if unmet := broken(root):
             raise SpecError(*unmet)
         made = read_spec(source, root)
