@@ -81,12 +81,7 @@ def _broken(requirement: Requirement, values: Mapping[str, Known], places: Mappi
 
 
 def _requirement(leaf: Leaf, text: str, params: Mapping[str, Located], found: list[Diagnostic]) -> Requirement:
-    def place(start: int, end: int) -> Span:
-        at = leaf.span.text.find(text)
-        first = leaf.span.start + at
-        return leaf.span.source.span(first + start, first + end) if at >= 0 else leaf.span
-
-    condition = conditions.parse_condition(text, place)
+    condition = conditions.parse_condition(text, conditions.place_in(leaf))
     read = tuple(sorted(conditions.names(condition)))
     before = len(found)
     units = {name: unit for name in read if (unit := _unit(name, leaf.span, params, found))}

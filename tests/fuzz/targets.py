@@ -114,6 +114,28 @@ def arch(data: bytes) -> str:
     return spec(data, "arch")
 
 
+def written(data: bytes) -> str:
+    """Formats a text in its form, converts it to the other one and back: what it says stays."""
+    text = data.decode("utf-8", "replace")
+    ends = ("arch", "yaml") if data[:1] == b" " else ("yaml", "arch")
+    with Reached() as reached:
+        try:
+            first = api.read_document(Source(f"spec.{ends[0]}", text))
+        except SpecError:
+            ends = (ends[1], ends[0])
+            first = api.read_document(Source(f"spec.{ends[0]}", text))
+        reached.stage = "read"
+        formatted = api.formatted(first.root.span.source)
+        assert api.formatted(Source(f"spec.{ends[0]}", formatted)) == formatted
+        reached.stage = "closed"
+        other = api.write_document(first, ends[1])
+        reached.stage = "lowered"
+        back = api.write_document(api.read_document(Source(f"spec.{ends[1]}", other)), ends[0])
+        assert api.formatted(Source(f"spec.{ends[0]}", back)) == back
+        reached.stage = "planned"
+    return reached.stage
+
+
 _UNITS = {
     **{"k": conditions.Unit.NUMBER, "s": conditions.Unit.TEXT, "b": conditions.Unit.TRUTH},
     **{"agreement": conditions.Unit.SHARE, "count": conditions.Unit.CANDIDATES, "spent.calls": conditions.Unit.CALLS},
@@ -183,7 +205,7 @@ budget calls=200
 require k * w <= 8
 let drafts = generate(small, n=$k)
 drafts -> critique(small)? -> {rank(big, top_k={1..3}) | fuse(big, temperature={0.0..1.0}) | }
-  -> repeat(times=3, until=count >= 2) { (keep & refine(small)) } -> vote
+  -> repeat(times=2, until=count >= 2) { (keep & fuse(small)) } -> select
 """,
 )
 
@@ -212,5 +234,5 @@ def _value(text: str) -> bool | float | str:
 
 
 TARGETS: Mapping[str, Target] = {
-    target.__name__: target for target in (yaml, arch, condition, archon, optillm, moa, assigned)
+    target.__name__: target for target in (yaml, arch, written, condition, archon, optillm, moa, assigned)
 }
