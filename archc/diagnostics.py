@@ -71,8 +71,9 @@ class Diagnostic:
 
     @property
     def advice(self) -> str:
-        """What to do; may be empty."""
-        return self._fill(self.help)
+        """What to do, in the form of the text that is wrong; may be empty."""
+        advice = self._fill(self.help)
+        return as_arch(advice) if self.span and self.span.source.name.endswith(".arch") else advice
 
     def _fill(self, template: str) -> str:
         return template.format_map(_Fields(self))
@@ -97,6 +98,14 @@ class Diagnostic:
                 for label in (*labels, *self.also)
             ],
         }
+
+
+_SNIPPET = re.compile(r"`(?:- )?(\w+): \{([^{}]*)\}`")
+
+
+def as_arch(advice: str) -> str:
+    """The advice with each snippet like `rank: {model: big}` as a call: `rank(model=big)`."""
+    return _SNIPPET.sub(lambda m: f"`{m[1]}({re.sub(r': ', '=', m[2])})`", advice)
 
 
 def kebab(name: str) -> str:

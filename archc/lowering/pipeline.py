@@ -323,7 +323,6 @@ class Pipelines:
             return None
         return spec
 
-
     def _file(self, path: str, beside: Source, given: Table) -> Spec | tuple[Diagnostic, ...]:
         """The spec at a path, or what is wrong with it; each is read once."""
         key = (path, beside.name, given)

@@ -26,14 +26,16 @@ def drop_dead(graph: Graph) -> Graph:
 
     Where a condition counts what was spent, those that spend stay: what they cost may decide what is run.
     """
-    counts = _counts(graph)
-    while dead := removable(graph, lambda node: counts and _spends(node)):
+    while dead := removable(graph, _spends if _counts(graph) else _never):
         body = _without(graph.body, {node.id for node in dead}, {})
         if not body.outputs:
             return graph
         graph = replace(graph, body=body)
-        counts = _counts(graph)
     return graph
+
+
+def _never(node: Node) -> bool:
+    return False
 
 
 def _counts(graph: Graph) -> bool:

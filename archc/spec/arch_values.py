@@ -43,7 +43,7 @@ class Values:
         """The value of a token."""
         span = self.span(token, token)
         match token.type:
-            case "NAME" | "DOLLAR":
+            case "NAME" | "CONTROL" | "DOLLAR":
                 return Leaf(str(token), span)
             case "NUMBER" | "PERCENTAGE":
                 return Leaf(self.literal(literals.number, token, span, 0), span)

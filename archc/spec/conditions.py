@@ -131,7 +131,7 @@ class _Reader:
                 return self.literal(literals.number, token, span)
             case "STRING" | "LONG_STRING":
                 return self.literal(literals.string, token, span)
-            case "NAME":
+            case "NAME" | "CONTROL":
                 return Name(str(token), span)
             case "DOLLAR":
                 return Name(token[1:], span, is_param=True)

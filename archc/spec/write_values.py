@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from archc.spec.grammar import CONTROL, KEYWORDS, STATEMENTS
 from archc.spec.layout import Doc, Layout, Unit, prefixed, text_block
 from archc.spec.located import Choice, Entry, Leaf, Listing, Located, Table
 from archc.spec.ranges import range_text
 from archc.spec.scalars import constant, quoted, reads_well_as_lines
 
-_STATEMENTS = ("architecture", "rules", "param", "model", "budget", "require", "let")
-_CONTROL = ("use", "when", "do", "then", "else", "repeat", "each", "until", "race", "cascade", "deadline", "fold")
-KEYWORDS = frozenset({*_STATEMENTS, *_CONTROL, "or", "and", "not", "true", "false", "null"})
-"""What a bare word can't be."""
+_FREE = frozenset(CONTROL) - {*STATEMENTS}
+"""Keywords that may be values."""
 
 _WORD = re.compile(r"[^\W\d]\w*\Z")
 _PARAM = re.compile(r"\$[^\W\d]\w*\Z")
@@ -80,4 +79,4 @@ def _string(words: str) -> Doc:
         return Doc(words)
     if reads_well_as_lines(words) and '"""' not in words and words[-1] not in '"\\':
         return text_block(['"""', *words.split("\n")], '"""')
-    return Doc(word(words))
+    return Doc(words if words in _FREE else word(words))

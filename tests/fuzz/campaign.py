@@ -82,7 +82,9 @@ class Campaign:
             stage = self._keep("hang", data, f"more than {HANG_S} s")
         except Exception as error:  # noqa: BLE001, that is what is looked for
             *_, last = traceback.extract_tb(error.__traceback__)
-            stage = self._keep(f"crash-{type(error).__name__}-{Path(last.filename).stem}-{last.lineno}", data, repr(error))
+            stage = self._keep(
+                f"crash-{type(error).__name__}-{Path(last.filename).stem}-{last.lineno}", data, repr(error)
+            )
         seconds = time.process_time() - began
         if seconds > self.worst[0]:
             self.worst = (seconds, data)
@@ -116,7 +118,10 @@ class Campaign:
     def report(self, seconds: float) -> None:
         total = self.stages.total()
         reached = ", ".join(f"{stage} {100 * count / total:.1f}%" for stage, count in self.stages.most_common())
-        print(f"{self.target}: {total:,} inputs in {seconds:.0f} CPU s; {reached}; slowest {self.worst[0]:.2f} s", flush=True)
+        print(
+            f"{self.target}: {total:,} inputs in {seconds:.0f} CPU s; {reached}; slowest {self.worst[0]:.2f} s",
+            flush=True,
+        )
 
 
 def guided(target: str, runs: int, folder: Path, corpus: Path) -> None:
@@ -139,7 +144,11 @@ def guided(target: str, runs: int, folder: Path, corpus: Path) -> None:
         made = mutated(rng, [data]) if rng.random() < 0.6 else None
         return made[:size] if made else atheris.Mutate(data, size)
 
-    atheris.Setup(["fuzz", f"-runs={runs}", "-max_len=4096", "-len_control=0", "-verbosity=0", str(corpus)], one, custom_mutator=custom)
+    atheris.Setup(
+        ["fuzz", f"-runs={runs}", "-max_len=4096", "-len_control=0", "-verbosity=0", str(corpus)],
+        one,
+        custom_mutator=custom,
+    )
     atheris.Fuzz()
 
 

@@ -11,9 +11,38 @@ from archc.spec.grammar import Start, _parser
 Rules = Mapping[str, Sequence[Sequence[tuple[bool, str]]]]
 """By rule its expansions: whether a part is a terminal, and its name."""
 
-_NAMES = ("m", "b", "k", "small", "x", "agreement", "count", "spent.calls", "select", "vote", "keep", "nothing", "drafts")
+_NAMES = (
+    "m",
+    "b",
+    "k",
+    "small",
+    "x",
+    "agreement",
+    "count",
+    "spent.calls",
+    "select",
+    "vote",
+    "keep",
+    "nothing",
+    "drafts",
+)
 _OPS = ("generate", "fuse", "rank", "select", "extract", "critique", "refine", "verify", "simulated", "openai", "score")
-_KEYS = ("n", "k", "model", "temperature", "top_k", "kind", "m", "b", "x", "times", "calls", "until", "prompt", "condition")
+_KEYS = (
+    "n",
+    "k",
+    "model",
+    "temperature",
+    "top_k",
+    "kind",
+    "m",
+    "b",
+    "x",
+    "times",
+    "calls",
+    "until",
+    "prompt",
+    "condition",
+)
 _CONTROL = ("repeat", "each", "until", "race", "cascade", "deadline", "fold")
 _WORDS: Mapping[str, Sequence[str]] = {
     "NAME": _NAMES,

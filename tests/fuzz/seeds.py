@@ -30,20 +30,29 @@ ARCH = [
     "  -> each { let old = keep (keep & critique(m) -> refine(m)) -> rank(b, top_k=1) }\n"
     "  -> until(count >= 9, max=40, batch=5) { generate(m) } -> race(count >= 1, first=1) { generate(m), generate(b), }\n"
     "  -> cascade([m, b], until=count == 1) { generate($model, n=5) } -> deadline(10) { fuse(m) }\n"
-    "  -> budget(calls=10, tokens=4000) { fuse(m) } -> fold(window=6) { fuse(m) } -> use \"o.yaml\" (w=m)\n"
+    '  -> budget(calls=10, tokens=4000) { fuse(m) } -> fold(window=6) { fuse(m) } -> use "o.yaml" (w=m)\n'
     "=== o.yaml\nparams: {w: null}\npipeline: [fuse: $w]\n",
     'model m = simulated\ngenerate(m, prompt="""\n  Say: {question} \\"""\n  """, stop=["a\\n", "\\u00e9"]) -> select?\n',
 ]
 CONDITIONS = (
-    ["agreement >= 0.8", "count * 2 > 3 and not (b or k <= 50%)", '-k + 1e-3 / 2 != 0 or s == "x\\n"', "spent.calls < $k"],
+    [
+        "agreement >= 0.8",
+        "count * 2 > 3 and not (b or k <= 50%)",
+        '-k + 1e-3 / 2 != 0 or s == "x\\n"',
+        "spent.calls < $k",
+    ],
     ["agreement / 2 >= 80%", "(k - 1) * (k + 1) == 8", "true", "not b and not not b", 's != """a"""', "1 < 2 == b"],
 )
 OPTILLM = ["moa&bon-gpt-4o", "none-m", "bon|moa|self_consistency-gpt", "cot_reflection&re2-a/b", "genselect-m"]
 MOA = [
     "--model Qwen/Q --reference_models a/b,c/d --rounds 3 --temperature 0.7 --max_tokens 512",
-    "--model=m --reference_models='[\"a\", \"b\"]' --output_path x --num_proc 4",
+    '--model=m --reference_models=\'["a", "b"]\' --output_path x --num_proc 4',
 ]
-ASSIGNED = ["params.k=4\n!w=2\n!critique.on=true", "generate.n=16\n!rank.or=#2", "models.*.model=x\npipeline.0.generate.n=3"]
+ASSIGNED = [
+    "params.k=4\n!w=2\n!critique.on=true",
+    "generate.n=16\n!rank.or=#2",
+    "models.*.model=x\npipeline.0.generate.n=3",
+]
 
 
 @cache
@@ -93,7 +102,11 @@ def _configs() -> list[str]:
 def _examples(language: str) -> list[str]:
     """The blocks of a language in the pages of diagnostics and the documentation, and the cases of the tests."""
     texts = [*_files("archc/errors/*.md"), *_files("docs/*.md")]
-    blocks = [b for text in texts for b in re.findall(rf"^```{language}[^\n]*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)]
+    blocks = [
+        b for text in texts for b in re.findall(rf"^```{language}[^\n]*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    ]
     if language == "yaml":
-        blocks += [c for text in _files("tests/cases/*.case") for c in re.split(r"^=+ .*\n|^-+\n", text, flags=re.MULTILINE)]
+        blocks += [
+            c for text in _files("tests/cases/*.case") for c in re.split(r"^=+ .*\n|^-+\n", text, flags=re.MULTILINE)
+        ]
     return [block for block in blocks if block.strip()]

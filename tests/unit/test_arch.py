@@ -228,6 +228,10 @@ generate(small, n={1 | 2})
 """
 
 
+def test_words_of_control_may_be_values() -> None:
+    assert steps("critique(a, by=each) -> each { keep }")[0] == {"critique": {"model": "a", "by": "each"}}
+
+
 def test_every_piece_has_its_place() -> None:
     root = read(PLACES)
 
