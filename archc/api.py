@@ -30,7 +30,7 @@ from archc.spec import document as documents
 from archc.spec import space as spaces
 from archc.spec.choices import closed, open_choices
 from archc.spec.hole import Value
-from archc.spec.located import Located, Table, plain
+from archc.spec.located import Located, Table
 from archc.spec.model import Budget, Spec
 from archc.spec.overrides import override
 from archc.spec.params import with_given
@@ -119,7 +119,7 @@ def formatted(source: Source) -> str:
         raise SpecError(errors.CannotWrite(span=source.span(0, 1), what="another system's text", hint=hint))
     text = write_document(document, document.form)
     again = read_document(replace(source, text=text))
-    if plain(again.root) != plain(document.root):  # better a report than a changed file
+    if not documents.is_same(again.root, document.root):  # better a report than a changed file
         raise ArchcBug(f"the formatted text of {source.name} would say something else")
     return text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from archc import errors
 from archc.diagnostics import Diagnostic, SpecError, did_you_mean
@@ -15,7 +15,7 @@ from archc.spec.archon import read_archon
 from archc.spec.archon_export import write_archon
 from archc.spec.comments import comments_in_yaml
 from archc.spec.conditions import parse_condition, text_of
-from archc.spec.located import Comment, Located
+from archc.spec.located import Comment, Located, plain
 from archc.spec.moa import read_moa
 from archc.spec.optillm import read_optillm
 from archc.spec.vocabulary import Vocabulary
@@ -73,6 +73,26 @@ def canonical_condition(text: str) -> str | None:
         return text_of(parse_condition(text, Source("condition", text).span))
     except SpecError:
         return None
+
+
+def is_same(one: Located, other: Located) -> bool:
+    """Whether two specs say the same: `select()` is `select`, and conditions may be written with other blanks."""
+    return _is_same(plain(one), plain(other))
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    match one, other:
+        case dict(), dict():
+            return one.keys() == other.keys() and all(_is_same(one[key], other[key]) for key in one)
+        case list(), list():
+            return len(one) == len(other) and all(map(_is_same, one, other))
+        case str(), str() if one != other:
+            meant = canonical_condition(one)
+            return meant is not None and meant == canonical_condition(other)
+        case (dict() as step, str() as word) | (str() as word, dict() as step):
+            return step == {word: {}}
+        case _:
+            return type(one) is type(other) and bool(one == other)
 
 
 def _yaml(source: Source, vocabulary: Vocabulary) -> Document:
