@@ -27,15 +27,15 @@ from archc.runtime.session import Session, World, connect
 from archc.runtime.trace import Listener
 from archc.source import Source, Span
 from archc.spec import document as documents
-from archc.spec import space as spaces
-from archc.spec.choices import closed, open_choices
-from archc.spec.hole import Value
 from archc.spec.located import Located, Table
 from archc.spec.model import Budget, Spec
 from archc.spec.overrides import override
 from archc.spec.params import with_given
 from archc.spec.reading import read_spec
-from archc.spec.requirements import broken
+from archc.spec.space import points as spaces
+from archc.spec.space.choices import closed, open_choices
+from archc.spec.space.hole import Value
+from archc.spec.space.requirements import broken
 from archc.spec.yaml import MAX_CHARACTERS
 
 Plan = planning.Plan

@@ -34,11 +34,11 @@ from archc.cli import main
 from archc.diagnostics import Diagnostic, SpecError, render_all
 from archc.planning.plan import Plan, plan
 from archc.source import Source
-from archc.spec.archon import read_archon
-from archc.spec.archon_export import write_archon
+from archc.spec.foreign.archon import read_archon
+from archc.spec.foreign.archon_export import write_archon
+from archc.spec.foreign.moa import read_moa
+from archc.spec.foreign.optillm import read_optillm
 from archc.spec.located import Located
-from archc.spec.moa import read_moa
-from archc.spec.optillm import read_optillm
 from archc.spec.reading import read_spec
 from archc.spec.yaml import read_yaml
 

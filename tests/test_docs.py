@@ -21,7 +21,7 @@ from archc.ir.control import Control
 from archc.ir.show import show
 from archc.ir.statistics import ABOUT, UNITS, needed
 from archc.source import Source
-from archc.spec.space import Point, Space
+from archc.spec.space.points import Point, Space
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

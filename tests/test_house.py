@@ -235,7 +235,7 @@ def test_the_door_says_what_it_gives() -> None:
         archc.nonsense  # noqa: B018
 
 
-VALUES = ["values", "calls", "source", "diagnostics", "errors", "spec.located", "spec.model", "spec.hole", "spec.space"]
+VALUES = ["values", "calls", "source", "diagnostics", "errors", "spec.located", "spec.model", "spec.space.hole"]
 VALUES += ["editor.look", "editor.help", "editor.places"]
 VALUES += ["ir.graph", "ir.shape", "ir.op", "planning.plan", "passes"]
 

@@ -12,8 +12,8 @@ import typer
 from archc import api
 from archc.cli._options import AsJson, Choose, From, Sets, SpecPath, chosen
 from archc.diagnostics import printable
-from archc.spec.hole import Hole, assignment
-from archc.spec.space import Space
+from archc.spec.space.hole import Hole, assignment
+from archc.spec.space.points import Space
 
 app = typer.Typer()
 

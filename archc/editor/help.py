@@ -16,8 +16,8 @@ from archc.ops import VOCABULARY
 from archc.planning.plan import NodePlan
 from archc.schema import WORDS, json_schema
 from archc.source import Source
+from archc.spec.arch.grammar import STATEMENTS
 from archc.spec.document import form_of
-from archc.spec.grammar import STATEMENTS
 from archc.spec.located import Table, plain
 
 

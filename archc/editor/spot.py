@@ -11,10 +11,10 @@ import yaml
 
 from archc.ops import VOCABULARY
 from archc.source import Source
+from archc.spec.arch.grammar import STATEMENTS, Unexpected
+from archc.spec.arch.outline import outline
+from archc.spec.arch.sketch import OPENS, SHUTS, Place, Word, sketch
 from archc.spec.document import OWN, form_of
-from archc.spec.grammar import STATEMENTS, Unexpected
-from archc.spec.outline import outline
-from archc.spec.sketch import OPENS, SHUTS, Place, Word, sketch
 from archc.spec.yaml import MAX_CHARACTERS
 
 Kind = Literal["key", "argument", "value", "step"]

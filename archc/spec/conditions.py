@@ -10,8 +10,10 @@ from typing import Any
 from archc import errors
 from archc.diagnostics import Diagnostic, SpecError
 from archc.source import Span
-from archc.spec import literals
-from archc.spec.advice import advice
+from archc.spec.arch import literals
+from archc.spec.arch.advice import advice
+from archc.spec.arch.grammar import Unexpected, fold, parse
+from archc.spec.arch.outline import MAX_CHARACTERS, Mistake, outline
 from archc.spec.expressions import (
     Arithmetic,
     Comparison,
@@ -26,9 +28,7 @@ from archc.spec.expressions import (
     parts,
     rebuilt,
 )
-from archc.spec.grammar import Unexpected, fold, parse
 from archc.spec.located import Leaf
-from archc.spec.outline import MAX_CHARACTERS, Mistake, outline
 from archc.spec.units import Unit, must_be_truth, unit_of
 
 __all__ = [

@@ -10,17 +10,17 @@ from typing import Any, Literal, get_args
 from archc import errors
 from archc.diagnostics import Diagnostic, SpecError, did_you_mean
 from archc.source import Source
-from archc.spec.arch import read_arch
-from archc.spec.archon import read_archon
-from archc.spec.archon_export import write_archon
-from archc.spec.comments import comments_in_yaml
+from archc.spec.arch.reader import read_arch
 from archc.spec.conditions import parse_condition, text_of
+from archc.spec.foreign.archon import read_archon
+from archc.spec.foreign.archon_export import write_archon
+from archc.spec.foreign.moa import read_moa
+from archc.spec.foreign.optillm import read_optillm
 from archc.spec.located import Comment, Located, plain
-from archc.spec.moa import read_moa
-from archc.spec.optillm import read_optillm
 from archc.spec.vocabulary import Vocabulary
-from archc.spec.write_arch import write_arch
-from archc.spec.write_yaml import write_yaml
+from archc.spec.write.arch import write_arch
+from archc.spec.write.comments import comments_in_yaml
+from archc.spec.write.yaml import write_yaml
 from archc.spec.yaml import read_yaml
 
 OwnForm = Literal["yaml", "arch"]

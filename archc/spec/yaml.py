@@ -18,7 +18,7 @@ from archc import errors
 from archc.diagnostics import MOST_TOLD, Diagnostic, SpecError
 from archc.source import Source, Span
 from archc.spec.located import Choice, Entry, Leaf, Listing, Located, Range, Scalar, Table, kind_of
-from archc.spec.ranges import read_range
+from archc.spec.space.ranges import read_range
 
 MAX_CHARACTERS = 1 << 20
 MAX_DEPTH = 32

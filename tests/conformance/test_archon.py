@@ -23,9 +23,9 @@ from archc.planning import plan as planning
 from archc.planning.plan import Plan
 from archc.runtime.run import Run
 from archc.source import Source
-from archc.spec.archon import Semantics, read_archon
-from archc.spec.archon_export import write_archon
 from archc.spec.document import read_document, write_document
+from archc.spec.foreign.archon import Semantics, read_archon
+from archc.spec.foreign.archon_export import write_archon
 from archc.spec.located import Located, plain
 from archc.spec.reading import read_spec
 from tests.fakes import Scripted, answer

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from random import Random
 
-from archc.spec.grammar import Start, _parser
+from archc.spec.arch.grammar import Start, _parser
 
 Rules = Mapping[str, Sequence[Sequence[tuple[bool, str]]]]
 """By rule its expansions: whether a part is a terminal, and its name."""

@@ -17,16 +17,16 @@ from archc.planning.plan import Plan
 from archc.planning.plan import plan as planned
 from archc.source import Source
 from archc.spec import conditions
-from archc.spec import space as spaces
-from archc.spec.archon import Semantics, read_archon
-from archc.spec.archon_export import write_archon
-from archc.spec.choices import closed, holes, is_open
+from archc.spec.foreign.archon import Semantics, read_archon
+from archc.spec.foreign.archon_export import write_archon
+from archc.spec.foreign.moa import read_moa
+from archc.spec.foreign.optillm import read_optillm
 from archc.spec.located import Located, Table
-from archc.spec.moa import read_moa
 from archc.spec.model import Spec
-from archc.spec.optillm import read_optillm
 from archc.spec.reading import read_spec
-from archc.spec.requirements import broken
+from archc.spec.space import points as spaces
+from archc.spec.space.choices import closed, holes, is_open
+from archc.spec.space.requirements import broken
 
 Target = Callable[[bytes], str]
 """Gives the last stage that was reached: `read`, `closed`, `lowered` or `planned`."""

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archc.source import Source
-from archc.spec.choices import closed, holes, is_open
 from archc.spec.located import Located
-from archc.spec.space import space
+from archc.spec.space.choices import closed, holes, is_open
+from archc.spec.space.points import space
 from archc.spec.yaml import read_yaml
 
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from archc.diagnostics import SpecError
 from archc.source import Source
-from archc.spec.comments import comments_in_yaml
 from archc.spec.document import Document, canonical_condition, read_document, write_document
 from archc.spec.located import Located
-from archc.spec.write_yaml import write_yaml
+from archc.spec.write.comments import comments_in_yaml
+from archc.spec.write.yaml import write_yaml
 from archc.spec.yaml import read_yaml
 from tests.spec_trees import ANY_TREE, SPEC, VOCABULARY, bare, by_key, normal
 

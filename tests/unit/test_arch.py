@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from archc.diagnostics import SpecError, render_all
 from archc.source import Source
-from archc.spec import arch, grammar
-from archc.spec.arch import read_arch
+from archc.spec.arch import grammar
+from archc.spec.arch import reader as arch
+from archc.spec.arch.reader import read_arch
 from archc.spec.located import Choice, Leaf, Listing, Located, Range, Table, plain, span_at
 from tests.vocabularies import Words
 

@@ -15,9 +15,9 @@ from archc.diagnostics import Diagnostic, SpecError
 from archc.ops import op_class
 from archc.planning.plan import Plan, plan
 from archc.source import Source
-from archc.spec.archon import Semantics, read_archon
-from archc.spec.archon_export import write_archon
-from archc.spec.archon_steps import DEFAULTS, OPS
+from archc.spec.foreign.archon import Semantics, read_archon
+from archc.spec.foreign.archon_export import write_archon
+from archc.spec.foreign.archon_steps import DEFAULTS, OPS
 from archc.spec.located import plain
 from archc.spec.reading import read_spec
 from archc.spec.yaml import read_yaml

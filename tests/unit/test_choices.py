@@ -10,11 +10,11 @@ import pytest
 from archc import api
 from archc.diagnostics import SpecError
 from archc.source import Source
-from archc.spec import ranges
-from archc.spec.choices import closed, holes, is_open, open_choices
 from archc.spec.located import Located, Range, plain
-from archc.spec.requirements import broken
-from archc.spec.space import Space, space
+from archc.spec.space import ranges
+from archc.spec.space.choices import closed, holes, is_open, open_choices
+from archc.spec.space.points import Space, space
+from archc.spec.space.requirements import broken
 from archc.spec.yaml import read_yaml
 
 

@@ -13,7 +13,7 @@ from archc.editor.help import completions_at, hover_at
 from archc.editor.look import diagnostics_of, look, severity_of
 from archc.ir.statistics import UNITS
 from archc.source import Source
-from archc.spec.grammar import KEYWORDS, STATEMENTS
+from archc.spec.arch.grammar import KEYWORDS, STATEMENTS
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from archc.diagnostics import SpecError
 from archc.source import Source
-from archc.spec.json_text import read_json
+from archc.spec.foreign.json_text import read_json
 from archc.spec.located import Table, plain
 
 NUMBERS = st.integers(-(10**30), 10**30) | st.floats(allow_nan=False, allow_infinity=False)

@@ -12,8 +12,8 @@ from archc import lowering
 from archc.diagnostics import SpecError
 from archc.planning.plan import plan
 from archc.source import Source
+from archc.spec.foreign.moa import read_moa
 from archc.spec.located import plain
-from archc.spec.moa import read_moa
 from archc.spec.reading import read_spec
 
 AS_PUBLISHED = """python generate_for_alpaca_eval.py --model "Qwen/Qwen1.5-110B-Chat" \\

@@ -12,8 +12,8 @@ from archc import lowering
 from archc.diagnostics import SpecError
 from archc.planning.plan import Plan, plan
 from archc.source import Source
+from archc.spec.foreign.optillm import KNOWN, read_optillm
 from archc.spec.located import plain
-from archc.spec.optillm import KNOWN, read_optillm
 from archc.spec.reading import read_spec
 from archc.values import Interval
 from tests.fakes import Scripted, answer

@@ -15,11 +15,11 @@ from archc.ir.statistics import UNITS
 from archc.ops import VOCABULARY
 from archc.schema import CONDITION, json_schema
 from archc.source import Source
-from archc.spec.arch import read_arch
+from archc.spec.arch.reader import read_arch
 from archc.spec.located import Choice, Leaf, Listing, Located, Table
 from archc.spec.model import Budget, SharedOptions
-from archc.spec.ranges import range_text
 from archc.spec.reading import BESIDE, KEYS
+from archc.spec.space.ranges import range_text
 from archc.spec.yaml import read_yaml
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ import pytest
 
 from archc.ir.statistics import UNITS
 from archc.schema import WORDS
-from archc.spec.grammar import CONTROL, KEYWORDS, STATEMENTS, grammar
+from archc.spec.arch.grammar import CONTROL, KEYWORDS, STATEMENTS, grammar
 
 FOLDER = Path(__file__).parents[2] / "grammar"
 TEXTMATE = json.loads((FOLDER / "archc.tmLanguage.json").read_text(encoding="utf-8"))

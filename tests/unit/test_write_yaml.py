@@ -11,8 +11,8 @@ import pytest
 
 from archc.diagnostics import SpecError
 from archc.source import Source
-from archc.spec.comments import comments_in_yaml
-from archc.spec.write_yaml import write_yaml
+from archc.spec.write.comments import comments_in_yaml
+from archc.spec.write.yaml import write_yaml
 from archc.spec.yaml import read_yaml
 from tests.spec_trees import VOCABULARY, located
 

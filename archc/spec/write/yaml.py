@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 
 from archc.spec.located import Choice, Comment, Entry, Leaf, Listing, Located, Table
-from archc.spec.notes import Notes, Piece, finished, indented, inner
-from archc.spec.ranges import range_text
-from archc.spec.scalars import constant, quoted, reads_well_as_lines
+from archc.spec.space.ranges import range_text
 from archc.spec.vocabulary import Vocabulary
+from archc.spec.write.notes import Notes, Piece, finished, indented, inner
+from archc.spec.write.scalars import constant, quoted, reads_well_as_lines
 
 ORDER = ("name", "rules", "params", "models", "budget", "require", "archon", "pipeline")
 """The keys of a spec as they are written; others come after."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from archc.spec.outline import Mistake
-from archc.spec.sketch import COMPARES, LOGIC, Place, Word
+from archc.spec.arch.outline import Mistake
+from archc.spec.arch.sketch import COMPARES, LOGIC, Place, Word
 
 Rule = Callable[[Place], Mistake | None]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from archc.diagnostics import Diagnostic
 from archc.source import Source, Span
-from archc.spec.arch_values import Values, as_condition, unique
+from archc.spec.arch.values import Values, as_condition, unique
 from archc.spec.located import Choice, Entry, Leaf, Listing, Located, Table
 from archc.spec.vocabulary import Vocabulary
 

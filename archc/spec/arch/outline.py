@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from archc.diagnostics import Label
 from archc.source import Span
-from archc.spec.grammar import STATEMENTS
+from archc.spec.arch.grammar import STATEMENTS
 from archc.spec.yaml import MAX_CHARACTERS, MAX_DEPTH
 
 __all__ = ["MAX_CHARACTERS", "MAX_DEPTH", "MOST", "Mistake", "Outline", "outline", "restarts"]

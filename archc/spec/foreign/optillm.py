@@ -13,9 +13,9 @@ from typing import Any
 from archc import errors
 from archc.diagnostics import Diagnostic, SpecError, did_you_mean, in_source_order
 from archc.source import Source, Span
+from archc.spec.foreign.made import made, made_table
+from archc.spec.foreign.providers import Models, spec_models
 from archc.spec.located import Located
-from archc.spec.made import made, made_table
-from archc.spec.providers import Models, spec_models
 
 Steps = list[dict[str, dict[str, Any]]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from archc.spec.notes import INDENT, Notes, Piece, indented
+from archc.spec.write.notes import INDENT, Notes, Piece, indented
 
 WIDTH = 100
 

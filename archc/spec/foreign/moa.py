@@ -15,9 +15,9 @@ from typing import Any
 from archc import errors
 from archc.diagnostics import Diagnostic, SpecError, did_you_mean
 from archc.source import Source, Span
+from archc.spec.foreign.made import layer, made_table, step
+from archc.spec.foreign.providers import Models, spec_models
 from archc.spec.located import Leaf, Located
-from archc.spec.made import layer, made_table, step
-from archc.spec.providers import Models, spec_models
 
 _DEFAULTS: Mapping[str, str] = {"rounds": "1", "temperature": "0.7", "max_tokens": "2048"}
 _OPTIONS = frozenset({"model", "reference_models", *_DEFAULTS})

@@ -57,7 +57,7 @@ def grammar() -> str:
     """The text of the grammar, which lies beside this file in a wheel and in `grammar/` in the repository."""
     here = Path(__file__)
     shipped = here.with_name("archc.lark")
-    path = shipped if shipped.exists() else here.parents[2] / "grammar" / "archc.lark"
+    path = shipped if shipped.exists() else here.parents[3] / "grammar" / "archc.lark"
     return path.read_text(encoding="utf-8")
 
 

@@ -10,8 +10,8 @@ from archc.diagnostics import MOST_TOLD, Diagnostic, Label, SpecError, did_you_m
 from archc.source import Span
 from archc.spec import conditions
 from archc.spec.expressions import Expr
-from archc.spec.hole import value_text
 from archc.spec.located import Choice, Leaf, Listing, Located, Table
+from archc.spec.space.hole import value_text
 from archc.spec.units import Unit, must_be_truth
 
 Known = bool | int | float | str

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from archc import errors
 from archc.diagnostics import Diagnostic, did_you_mean
 from archc.source import Span
-from archc.spec.archon_steps import value_of
+from archc.spec.foreign.archon_steps import value_of
+from archc.spec.foreign.providers import is_pairwise
 from archc.spec.located import Entry, Leaf, Table
-from archc.spec.providers import is_pairwise
 
 _EVERYWHERE = {"type", "model", "model_type", "temperature", "max_tokens", "samples"}
 _OWN: Mapping[str, set[str]] = {

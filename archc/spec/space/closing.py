@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from archc.spec.hole import Hole, Pick, option_labels
 from archc.spec.located import Choice, Entry, Leaf, Listing, Located, Table
+from archc.spec.space.hole import Hole, Pick, option_labels
 
 REGIONS = ("do", "then", "else")
 """Arguments that hold a pipeline, whatever the op."""

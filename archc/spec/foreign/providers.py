@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archc.source import Span
+from archc.spec.foreign.made import made
 from archc.spec.located import Located
-from archc.spec.made import made
 
 PAIRWISE = "pairwise-reward-model"
 """The backend that PairRM would need; there is none of that name."""

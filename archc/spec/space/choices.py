@@ -21,9 +21,9 @@ from collections.abc import Mapping, Sequence
 from archc import errors
 from archc.diagnostics import Diagnostic, Label, SpecError, did_you_mean
 from archc.source import Source
-from archc.spec.closing import Walk
-from archc.spec.hole import Hole, Pick, Value, assignment, value_text
 from archc.spec.located import Choice, Leaf, Listing, Located, Table
+from archc.spec.space.closing import Walk
+from archc.spec.space.hole import Hole, Pick, Value, assignment, value_text
 
 
 def holes(root: Located) -> tuple[Hole, ...]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from archc.spec.hole import Hole
-from archc.spec.requirements import Requirement
+from archc.spec.space.hole import Hole
+from archc.spec.space.requirements import Requirement
 
 MAX_WORK = 1_500_000
 """Parts of points and of requirements that are looked at to count, or to draw one point."""

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from archc import errors
 from archc.diagnostics import Diagnostic, SpecError
-from archc.spec.choices import holes, picked
-from archc.spec.hole import Hole, Pick, Value
 from archc.spec.located import Choice, Leaf, Located
-from archc.spec.requirements import Known, Requirement, broken, parameters, requirements
-from archc.spec.tied import Group, TooMuch, Work, tied
+from archc.spec.space.choices import holes, picked
+from archc.spec.space.hole import Hole, Pick, Value
+from archc.spec.space.requirements import Known, Requirement, broken, parameters, requirements
+from archc.spec.space.tied import Group, TooMuch, Work, tied
 
 if TYPE_CHECKING:
     from random import Random

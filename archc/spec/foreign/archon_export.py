@@ -21,10 +21,10 @@ from typing import Any
 from archc import errors
 from archc.diagnostics import Diagnostic, SpecError
 from archc.source import Span
-from archc.spec.archon_steps import DEFAULTS, TYPES, View, component_of, inexpressible, step_args
+from archc.spec.foreign.archon_steps import DEFAULTS, TYPES, View, component_of, inexpressible, step_args
+from archc.spec.foreign.made import made_table
+from archc.spec.foreign.providers import is_at, provider_of
 from archc.spec.located import Choice, Leaf, Listing, Located, Table, plain
-from archc.spec.made import made_table
-from archc.spec.providers import is_at, provider_of
 
 Json = dict[str, Any]
 

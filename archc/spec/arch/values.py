@@ -10,9 +10,9 @@ from typing import Any
 from archc import errors
 from archc.diagnostics import Diagnostic, Label
 from archc.source import Source, Span
-from archc.spec import literals
+from archc.spec.arch import literals
+from archc.spec.arch.outline import MOST
 from archc.spec.located import Choice, Entry, Leaf, Listing, Located, Range, Scalar, Table, kind_of
-from archc.spec.outline import MOST
 
 
 class Values:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from archc.source import Span
-from archc.spec import ranges
 from archc.spec.located import Choice, Leaf, Listing, Located, Scalar, Table
+from archc.spec.space import ranges
 
 Value = Scalar
 """What a choice is closed with: the option itself where it is a scalar, else its label."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from archc.spec.grammar import CONTROL, KEYWORDS, Unexpected
+from archc.spec.arch.grammar import CONTROL, KEYWORDS, Unexpected
 
 LOGIC = frozenset({"and", "or", "not", "true", "false"})
 COMPARES = frozenset({"==", "!=", "<", "<=", ">", ">="})

@@ -15,14 +15,14 @@ from typing import Any, Literal
 from archc import errors
 from archc.diagnostics import Diagnostic, SpecError, did_you_mean, in_source_order
 from archc.source import Source, Span
-from archc.spec import made
-from archc.spec.archon_critiques import Critiques, after
-from archc.spec.archon_export import beside
-from archc.spec.archon_keys import IdleKeys
-from archc.spec.archon_steps import OPS, View, step_args, value_of
-from archc.spec.json_text import read_json
+from archc.spec.foreign import made
+from archc.spec.foreign.archon_critiques import Critiques, after
+from archc.spec.foreign.archon_export import beside
+from archc.spec.foreign.archon_keys import IdleKeys
+from archc.spec.foreign.archon_steps import OPS, View, step_args, value_of
+from archc.spec.foreign.json_text import read_json
+from archc.spec.foreign.providers import PROVIDERS, Models, is_pairwise, provider, spec_models
 from archc.spec.located import Entry, Leaf, Listing, Located, Table, kind_of
-from archc.spec.providers import PROVIDERS, Models, is_pairwise, provider, spec_models
 
 Semantics = Literal["fixed", "compat"]
 

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from archc import errors
 from archc.diagnostics import Diagnostic, SpecError
 from archc.source import Source
-from archc.spec.advice import advice
-from archc.spec.arch_steps import Said, Steps, named_by
-from archc.spec.arch_values import unique
-from archc.spec.grammar import Unexpected, fold, parse
+from archc.spec.arch.advice import advice
+from archc.spec.arch.grammar import Unexpected, fold, parse
+from archc.spec.arch.outline import MAX_CHARACTERS, MAX_DEPTH, MOST, Mistake, outline, restarts
+from archc.spec.arch.steps import Said, Steps, named_by
+from archc.spec.arch.values import unique
 from archc.spec.located import Choice, Comment, Entry, Leaf, Listing, Located, Table
-from archc.spec.outline import MAX_CHARACTERS, MAX_DEPTH, MOST, Mistake, outline, restarts
 from archc.spec.vocabulary import Vocabulary
 from archc.spec.yaml import MAX_VALUES
 

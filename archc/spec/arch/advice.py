@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 
-from archc.spec.grammar import CONTROL, KEYWORDS, STATEMENTS, Unexpected
-from archc.spec.outline import Mistake
-from archc.spec.sketch import COMPARES, LOGIC, NOTHING, OPENS, SHUTS, Place, sketch
-from archc.spec.slips import SLIPS, Rule, at_word
+from archc.spec.arch.grammar import CONTROL, KEYWORDS, STATEMENTS, Unexpected
+from archc.spec.arch.outline import Mistake
+from archc.spec.arch.sketch import COMPARES, LOGIC, NOTHING, OPENS, SHUTS, Place, sketch
+from archc.spec.arch.slips import SLIPS, Rule, at_word
 
 
 def advice(text: str, error: Unexpected, start: int = 0, is_condition: bool = False) -> Mistake:

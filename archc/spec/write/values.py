@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from archc.spec.grammar import CONTROL, KEYWORDS, STATEMENTS
-from archc.spec.layout import Doc, Layout, Unit, prefixed, text_block
+from archc.spec.arch.grammar import CONTROL, KEYWORDS, STATEMENTS
 from archc.spec.located import Choice, Entry, Leaf, Listing, Located, Table
-from archc.spec.ranges import range_text
-from archc.spec.scalars import constant, quoted, reads_well_as_lines
+from archc.spec.space.ranges import range_text
+from archc.spec.write.layout import Doc, Layout, Unit, prefixed, text_block
+from archc.spec.write.scalars import constant, quoted, reads_well_as_lines
 
 _FREE = frozenset(CONTROL) - {*STATEMENTS}
 """Keywords that may be values."""
