@@ -33,7 +33,7 @@ class QuestionScreen:
         self.tally(event)
         if not self.console.is_terminal and event["event"] == "node" and event["state"] == "done":
             failed = f", {event['failed']} failed" if event["failed"] else ""
-            self.console.print(f"{event['at']:7.2f} s  {event['node']}: {event['candidates']} candidates{failed}")
+            self.console.print(f"{event['at']:7.2f} s  {event['node']}: {_counted(event['candidates'])}{failed}")
 
     def __enter__(self) -> QuestionScreen:
         if self.console.is_terminal:
@@ -45,6 +45,10 @@ class QuestionScreen:
 
     def _table(self) -> Table:
         return cost_table(self.plan, self.tally.nodes, self.console.get_time() - self.began)
+
+
+def _counted(candidates: int) -> str:
+    return "1 candidate" if candidates == 1 else f"{candidates} candidates"
 
 
 class BatchScreen:
@@ -97,7 +101,7 @@ def cost_table(plan: Plan, tallies: dict[str, NodeTally], now: float | None = No
     """
     table = Table(box=None, pad_edge=False)
     table.add_column("")
-    table.add_column("node", overflow="fold")
+    table.add_column("node", no_wrap=True)
     table.add_column("model", overflow="fold")
     for name in ("out", "calls", "max", "cached", "prompt", "completion", "seconds", "USD"):
         table.add_column(name, justify="right", no_wrap=True)
