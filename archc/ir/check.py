@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from archc import errors
@@ -120,11 +121,16 @@ def _conditions(place: Place, node: Node, op: Control, before: Shape) -> Iterato
                 op=f"`{name}`",
                 facet=_wanted(facet),
                 arrives=said(shape),
-                hint=HINTS[facet],
+                hint=HINTS[facet] if op.exclusive else _at_the_end(HINTS[facet]),
             )
             return
         if op.gathers and shape.size.lo <= 1 and condition.holds_of_one_answer:
             yield errors.HoldsOfOne(span=condition.span, condition=condition.text)
+
+
+def _at_the_end(hint: str) -> str:
+    """The hint for a condition that looks at what a block gives."""
+    return re.sub(r"^put (.*) before it$", r"end the block with \1", hint)
 
 
 def _missing(place: Place, node: Node, who: str, facet: Facet, before: Shape) -> Diagnostic:
