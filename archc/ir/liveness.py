@@ -30,6 +30,8 @@ class Use:
     candidates: bool = False
 
     def __or__(self, other: Use) -> Use:
+        if self is other or other is NOT:
+            return self
         return Use(self.facets | other.facets, self.candidates or other.candidates)
 
 

@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
@@ -272,5 +273,6 @@ async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     return [task.result() for task in tasks]
 
 
+@cache
 def _template_path(op: type[Op]) -> Path:
     return Path(str(sys.modules[op.__module__].__file__)).with_suffix(".txt")

@@ -45,43 +45,50 @@ class Shape:
 
     def adding(self, *adds: Facet, notes: int = 0, size: Interval | None = None) -> Shape:
         """The same candidates (or `size` of them) with more facets; `notes` are the tokens of what is added."""
-        return Shape(
-            size or self.size,
-            self.facets.union(adds) if adds else self.facets,
-            self.tokens,
-            notes if Facet.CRITIQUE in adds else self.critique,
-            notes if Facet.VERDICT in adds else self.reason,
-            self.tests,
-            self.question,
-            self.may_abstain,
-            self.around,
+        if not adds:
+            return self._of(size or self.size, self.facets)
+        return replace(
+            self,
+            facets=self.facets.union(adds),
+            critique=notes if Facet.CRITIQUE in adds else self.critique,
+            reason=notes if Facet.VERDICT in adds else self.reason,
+            size=size or self.size,
         )
 
     def one(self) -> Shape:
         """A single one of the candidates."""
-        return replace(self, size=Interval.exactly(1))
+        return self._of(Interval.exactly(1), self.facets)
 
     def hull(self, other: Shape) -> Shape:
         """What holds whichever of the two it is."""
-        return replace(
-            self._wider(other),
-            size=self.size.hull(other.size),
-            facets=_common((self, other)) | (self.facets & other.facets - OF_CANDIDATES),
-            tests=max(self.tests, other.tests),
-        )
+        if self == other:
+            return self
+        facets = _common((self, other)) | (self.facets & other.facets - OF_CANDIDATES)
+        return self._wider(other)._of(self.size.hull(other.size), facets, max(self.tests, other.tests))
 
     def covering(self, other: Shape) -> Shape:
         """The same, with its upper ends raised to hold for `other`, which may stand in when calls fail."""
-        return replace(self._wider(other), size=Interval(self.size.lo, max(self.size.hi, other.size.hi)))
+        size = Interval(self.size.lo, max(self.size.hi, other.size.hi))
+        return self._wider(other)._of(size, self.facets)
+
+    def _of(self, size: Interval, facets: Facets, tests: int | None = None) -> Shape:
+        """The same but for these; quicker than `replace`, and asked for at every node."""
+        tests = self.tests if tests is None else tests
+        lengths = (self.tokens, self.critique, self.reason, tests, self.question)
+        return Shape(size, facets, *lengths, self.may_abstain, self.around)
 
     def _wider(self, other: Shape) -> Shape:
         """The greater of all lengths."""
-        return replace(
-            self,
-            tokens=max(self.tokens, other.tokens),
-            critique=max(self.critique, other.critique),
-            reason=max(self.reason, other.reason),
-            may_abstain=self.may_abstain or other.may_abstain,
+        return Shape(
+            self.size,
+            self.facets,
+            max(self.tokens, other.tokens),
+            max(self.critique, other.critique),
+            max(self.reason, other.reason),
+            self.tests,
+            self.question,
+            self.may_abstain or other.may_abstain,
+            self.around,
         )
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from archc.ir.control import Control
 from archc.ir.graph import Graph
@@ -16,11 +16,11 @@ Row = tuple[str, str, str]
 def show(graph: Graph) -> str:
     """Each node with its inputs, the parameters that differ from their defaults, and the shape that leaves."""
     rows = list(_rows(graph.body, Shape(), 0))
-    wide = [max((len(row[i]) for row in rows if row[2]), default=0) for i in (0, 1)]
+    wide = [min(_WIDEST, max((len(row[i]) for row in rows if row[2]), default=0)) for i in (0, 1)]
     lines = [f"{name:<{wide[0]}} = {call:<{wide[1]}} : {shape}" if shape else name for name, call, shape in rows]
     several = graph.output_shape().size.hi > 1
     rule = " (the first candidate)" if several else ""
-    return "\n".join([*lines, f"answer = {' & '.join(graph.outputs)}{rule}"])
+    return "\n".join([*lines, f"answer = {' & '.join(_some(graph.outputs))}{rule}"])
 
 
 def _rows(region: Region, arrives: Shape, level: int) -> Iterator[Row]:
@@ -36,7 +36,7 @@ def _rows(region: Region, arrives: Shape, level: int) -> Iterator[Row]:
 
 def _blocks(blocks: Mapping[str, Region], arrives: Mapping[str, Shape], level: int) -> Iterator[Row]:
     for name, block in blocks.items():
-        given = f"{block.arrives} -> {' & '.join(block.outputs) or 'nothing'}"
+        given = f"{block.arrives} -> {' & '.join(_some(block.outputs)) or 'nothing'}"
         yield "  " * level + f"{_SHOWN.get(name, name)}: {given}", "", ""
         yield from _rows(block, arrives[name], level + 1)
 
@@ -46,11 +46,22 @@ _SHOWN = {"otherwise": "else"}
 
 def _call(node: Node) -> str:
     op = node.op
-    given = op.model_dump(mode="json", exclude_defaults=True)
     inner = {name.partition(".")[0] for name in op.blocks}
+    given = op.model_dump(mode="json", exclude_defaults=True, exclude=inner)
     fields = {name: field.alias or name for name, field in type(op).model_fields.items() if name not in inner}
     args = [f"{key}={_short(given[name])}" for name, key in fields.items() if name in given]
-    return f"{op.name}({', '.join([*node.inputs, *args])})"
+    return f"{op.name}({', '.join([*_some(node.inputs), *args])})"
+
+
+_WIDEST = 120
+"""Longer cells stick out: padding all others to them would make the whole far longer than the graph is."""
+_MOST = 24
+
+
+def _some(names: Sequence[str]) -> Sequence[str]:
+    """The names, if they are not too many to be looked at."""
+    left_out = len(names) - _MOST
+    return names if left_out <= 1 else (*names[: _MOST - 1], f"… {left_out:,} more", names[-1])
 
 
 def _short(value: object) -> str:

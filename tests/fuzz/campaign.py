@@ -1,7 +1,7 @@
 """A fuzz campaign: many mutated and generated inputs for one target, or for all.
 
 python -m tests.fuzz.campaign --target arch --runs 100000 --seed 1
-python -m tests.fuzz.campaign --target arch --runs 100000 --atheris FOLDER      guided by coverage; needs `atheris`
+`tests/fuzz/guided.py` does the same, guided by coverage.
 
 Crashes, hangs and slow inputs are written to a folder, by default `fuzz-found/`.
 """
@@ -21,7 +21,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from types import FrameType
-from typing import Any
 
 from tests.fuzz.generated import generated
 from tests.fuzz.mutation import mutated
@@ -124,48 +123,16 @@ class Campaign:
         )
 
 
-def guided(target: str, runs: int, folder: Path, corpus: Path) -> None:
-    """The same inputs' descendants, chosen by what they cover."""
-    import atheris  # type: ignore[import-not-found]
-
-    campaign = Campaign(target, folder)
-    corpus.mkdir(parents=True, exist_ok=True)
-    for data in seeds()[target]:
-        (corpus / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
-    rng = Random(f"{target} guided")
-
-    def one(data: bytes) -> None:
-        campaign.one(data)
-        if campaign.stages.total() % 10_000 == 0:
-            campaign.report(time.process_time())
-
-    def custom(data: bytes, size: int, seed: int) -> Any:
-        rng.seed(seed)
-        made = mutated(rng, [data]) if rng.random() < 0.6 else None
-        return made[:size] if made else atheris.Mutate(data, size)
-
-    atheris.Setup(
-        ["fuzz", f"-runs={runs}", "-max_len=4096", "-len_control=0", "-verbosity=0", str(corpus)],
-        one,
-        custom_mutator=custom,
-    )
-    atheris.Fuzz()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--target", choices=[*TARGETS, "all"], default="all")
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--found", type=Path, default=Path("fuzz-found"))
-    parser.add_argument("--atheris", type=Path, metavar="FOLDER", help="the folder of the growing corpus")
     given = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     for target in TARGETS if given.target == "all" else [given.target]:
-        if given.atheris:
-            guided(target, given.runs, given.found, given.atheris)
-        else:
-            Campaign(target, given.found).run(given.runs, given.seed)
+        Campaign(target, given.found).run(given.runs, given.seed)
 
 
 if __name__ == "__main__":

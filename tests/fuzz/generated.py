@@ -1,4 +1,4 @@
-"""Texts that the grammar derives, with random words in the place of its terminals; short ones, most often well formed."""
+"""Texts that the grammar derives, with random words in the place of its terminals."""
 
 from __future__ import annotations
 

@@ -28,11 +28,12 @@ ARCH = [
     "model m = simulated\nmodel b = simulated\ngenerate(m, n=4)\n"
     "  -> repeat(times=3, until=count >= 2) { critique(m) -> refine(m) }  # twice\n"
     "  -> each { let old = keep (keep & critique(m) -> refine(m)) -> rank(b, top_k=1) }\n"
-    "  -> until(count >= 9, max=40, batch=5) { generate(m) } -> race(count >= 1, first=1) { generate(m), generate(b), }\n"
+    "  -> until(count >= 9, max=40, batch=5) { generate(m) } -> race(first=1) { generate(m), generate(b), }\n"
     "  -> cascade([m, b], until=count == 1) { generate($model, n=5) } -> deadline(10) { fuse(m) }\n"
     '  -> budget(calls=10, tokens=4000) { fuse(m) } -> fold(window=6) { fuse(m) } -> use "o.yaml" (w=m)\n'
     "=== o.yaml\nparams: {w: null}\npipeline: [fuse: $w]\n",
-    'model m = simulated\ngenerate(m, prompt="""\n  Say: {question} \\"""\n  """, stop=["a\\n", "\\u00e9"]) -> select?\n',
+    "model m = simulated\n"
+    'generate(m, prompt="""\n  Say: {question} \\"""\n  """, stop=["a\\n", "\\u00e9"]) -> select?\n',
 ]
 CONDITIONS = (
     [

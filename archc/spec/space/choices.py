@@ -29,7 +29,8 @@ from archc.spec.space.hole import Hole, Pick, Value, assignment, value_text
 def holes(root: Located) -> tuple[Hole, ...]:
     """The open choices of a spec in written order; those that an option holds come after the choice of that option."""
     walk = Walk({})
-    walk.spec(root)
+    if is_open(root):
+        walk.spec(root)
     return tuple(walk.holes)
 
 
@@ -52,7 +53,7 @@ def closed(root: Located, values: Mapping[str, Value]) -> Located:
     Raises SpecError for a path that is none, a value that is not offered, and a choice that is not there since the one
     around it is closed otherwise.
     """
-    picks = picked(holes(root), values, root)
+    picks = picked(holes(root), values, root) if values else {}
     return Walk(picks).spec(root) if picks else root
 
 

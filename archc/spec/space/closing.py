@@ -27,7 +27,7 @@ class _Where:
     param: str = ""
 
     def at(self, key: str | int) -> _Where:
-        return replace(self, path=f"{self.path}.{key}" if self.path else str(key))
+        return _Where(f"{self.path}.{key}" if self.path else str(key), self.under, self.param)
 
 
 class Walk:
