@@ -88,6 +88,7 @@ def peak(text: str, end: str) -> float:
 
 def main() -> None:
     sizes = [int(word) for word in sys.argv[1:]] or SIZES
+    gc.set_threshold(100_000)  # as the command line does
     for end in ("arch", "yaml"):
         measured(chain(10, end), end)  # imports, and the tables of the grammar
     heads = ("parse", "lower", "optimise", "plan", "MiB")

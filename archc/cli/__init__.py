@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -59,6 +60,7 @@ def _door(
 
 def main(args: list[str] | None = None) -> None:
     """The program. Exit codes: 0 ok, 1 the run failed, 2 wrong input, 3 a budget ended it, 70 a bug, 130 Ctrl-C."""
+    gc.set_threshold(100_000)  # compiling makes many values and throws few away, so that looking for garbage is in vain
     words = sys.argv[1:] if args is None else args
     if words and not words[0].startswith("-"):
         ending = import_module("archc.cli._ending")

@@ -28,7 +28,7 @@ from archc.spec.validation import validated, wrong
 from archc.values import CandidateSet, Facet, Facets, Interval
 
 MAX_CONNECTIONS = 200_000
-MAX_STEPS = 20_000
+MAX_STEPS = 12_000
 MAX_NESTED = 100
 KEEP, NOTHING, USE = "keep", "nothing", "use"
 WORDS = (KEEP, NOTHING, USE)

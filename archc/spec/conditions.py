@@ -13,7 +13,7 @@ from archc.source import Span
 from archc.spec.arch import literals
 from archc.spec.arch.advice import advice
 from archc.spec.arch.grammar import Unexpected, fold, parse
-from archc.spec.arch.outline import MAX_CHARACTERS, Mistake, outline
+from archc.spec.arch.outline import Mistake, outline
 from archc.spec.expressions import (
     Arithmetic,
     Comparison,
@@ -47,12 +47,13 @@ __all__ = [
 ]
 
 Place = Callable[[int, int], Span]
+LONGEST = 1 << 15
 
 
 def parse_condition(text: str, place: Place) -> Expr:
     """What the text says; `place` finds the span of its characters. Raises SpecError with what is wrong."""
-    if len(text) > MAX_CHARACTERS:
-        raise SpecError(errors.TooLarge(span=place(0, 0), what="characters", limit=MAX_CHARACTERS))
+    if len(text) > LONGEST:
+        raise SpecError(errors.TooLarge(span=place(0, 1), what="characters in one condition", limit=LONGEST))
     mistakes = outline(text).mistakes
     if mistakes:
         raise SpecError(*(_diagnostic(mistake, place) for mistake in mistakes))

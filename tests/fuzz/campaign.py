@@ -9,6 +9,7 @@ Crashes, hangs and slow inputs are written to a folder, by default `fuzz-found/`
 from __future__ import annotations
 
 import argparse
+import gc
 import hashlib
 import resource
 import signal
@@ -130,6 +131,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--found", type=Path, default=Path("fuzz-found"))
     given = parser.parse_args()
+    gc.set_threshold(100_000)  # as the command line does
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     for target in TARGETS if given.target == "all" else [given.target]:
         Campaign(target, given.found).run(given.runs, given.seed)

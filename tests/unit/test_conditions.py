@@ -177,7 +177,7 @@ def test_as_deep_as_allowed() -> None:
     unit_of(expr, {}, [])
 
 
-@pytest.mark.parametrize("text", ["(" * 33 + "a" + ")" * 33, "(" * 60_000])
+@pytest.mark.parametrize("text", ["(" * 33 + "a" + ")" * 33, "(" * 30_000])
 def test_deeper_ones_are_refused(text: str) -> None:
     assert "levels of nesting" in said(text)
 

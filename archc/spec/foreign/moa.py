@@ -24,12 +24,17 @@ _OPTIONS = frozenset({"model", "reference_models", *_DEFAULTS})
 _BESIDE = frozenset({"output_path", "num_proc", "multi_turn"})
 """Options that say nothing about the architecture."""
 _MOST_ROUNDS = 100
+_MOST_STEPS = 5000
+LONGEST = 4096
+"""Characters of what is given in a command line."""
 
 _WORD = re.compile(r"""(?:"[^"]*"|'[^']*'|[^\s"'])+""")
 
 
 def read_moa(source: Source) -> tuple[Located, list[Diagnostic]]:
     """The spec that the script's options mean, and which of them were left out. Raises SpecError."""
+    if len(source.text) > LONGEST:
+        raise SpecError(errors.TooLarge(span=source.span(0, 1), what="characters", limit=LONGEST))
     wrong: list[Diagnostic] = []
     options = _options(source, wrong)
     beside = [o for name, (o, _) in options.items() if name in _BESIDE]
@@ -44,6 +49,8 @@ def read_moa(source: Source) -> tuple[Located, list[Diagnostic]]:
         raise SpecError(*wrong)
     models = Models()
     references = _references(options)
+    if int(rounds.value or 1) * len(references) > _MOST_STEPS:
+        raise SpecError(errors.TooLarge(span=options["reference_models"][1], what="steps", limit=_MOST_STEPS))
     last = options["model"][1]
     layers = []
     for index in range(int(rounds.value or 1) if references else 0):

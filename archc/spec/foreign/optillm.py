@@ -14,6 +14,7 @@ from archc import errors
 from archc.diagnostics import Diagnostic, SpecError, did_you_mean, in_source_order
 from archc.source import Source, Span
 from archc.spec.foreign.made import made, made_table
+from archc.spec.foreign.moa import LONGEST
 from archc.spec.foreign.providers import Models, spec_models
 from archc.spec.located import Located
 
@@ -118,6 +119,8 @@ Found = list[Diagnostic]
 
 def read_optillm(source: Source) -> tuple[Located, list[Diagnostic]]:
     """The spec that an approach string means, and where it differs from optillm. Raises SpecError."""
+    if len(source.text) > LONGEST:
+        raise SpecError(errors.TooLarge(span=source.span(0, 1), what="characters", limit=LONGEST))
     whole = source.span(len(source.text) - len(source.text.lstrip()), len(source.text.rstrip()))
     words, between, at = _approaches(whole)
     found = _mistakes(words)

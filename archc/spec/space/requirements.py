@@ -15,6 +15,7 @@ from archc.spec.space.hole import value_text
 from archc.spec.units import Unit, must_be_truth
 
 Known = bool | int | float | str
+MOST = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ def requirements(root: Located) -> tuple[Requirement, ...]:
     params = parameters(root)
     entry = root.get("require") if isinstance(root, Table) else None
     written = entry.value.items if entry and isinstance(entry.value, Listing) else ()
+    if len(written) > MOST:
+        raise SpecError(errors.TooLarge(span=written[MOST].span, what="requirements", limit=MOST))
     found: list[Diagnostic] = []
     made = [
         _requirement(leaf, leaf.value, params, found)
