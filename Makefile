@@ -19,6 +19,7 @@ test: $(VENV)/dev
 bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks.dataflow
 	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.growth
 
 # After a change of dependencies: pins every package, with hashes, for all platforms.
 lock: $(VENV)/dev
