@@ -164,8 +164,8 @@ def instead(ctx: Context, turn: Turn, kept: CandidateSet) -> CandidateSet:
 
 
 def can_fail(block: Region) -> bool:
-    """Whether a block may give nothing at all."""
-    return any(node.op.min_candidates for node in block.walk())
+    """Whether a block may give nothing at all: a step of it, or a name from around it that it reads, may fail."""
+    return bool(block.around) or any(node.op.min_candidates for node in block.walk())
 
 
 @asynccontextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import time
 from pathlib import Path
 from unittest import mock
 
@@ -18,6 +17,7 @@ from archc import api
 from archc.diagnostics import SpecError, render, render_all
 from archc.source import Source, Span
 from archc.spec.yaml import MAX_CHARACTERS, read_yaml
+from tests.fuzz.campaign import watched
 from tests.strategies import specs
 
 SHIPPED = [p.read_text(encoding="utf-8") for p in sorted((Path(__file__).parents[2] / "specs").glob("*.yaml"))]
@@ -243,14 +243,11 @@ FILLED = {
 
 
 @pytest.mark.parametrize("name", FILLED)
-def test_64_kibibytes_are_compiled_in_about_a_second(name: str) -> None:
+def test_64_kibibytes_are_compiled_or_refused(name: str) -> None:
     head, piece = FILLED[name]
     text = head + piece * ((FULL - len(head) - 8) // len(piece)) + "]" * head.count("[")
-    began = time.process_time()
-    with contextlib.suppress(SpecError):
+    with watched(), contextlib.suppress(SpecError):
         api.compile(Source("any.yaml", text), environ=ENVIRON)
-
-    assert time.process_time() - began < 2
 
 
 def test_a_byte_order_mark_does_not_move_the_caret() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 
 import pytest
 
@@ -284,13 +283,11 @@ def test_too_much_to_count_is_not_counted() -> None:
     names = [f"p{i}" for i in range(9)]
     params = ", ".join(f"{name}: !choice 1..100" for name in names)
     vast = space(read(f"params: {{{params}}}\nrequire: [{' + '.join(names)} > 9]"))
-    began = time.process_time()
 
     assert vast.raw == 100**9
     assert vast.count() is None
     assert len([point for point, _ in zip(vast.valid(), range(10), strict=False)]) == 10
     assert vast.is_valid(vast.sample(random.Random(0)))
-    assert time.process_time() - began < 20
 
 
 def test_parameters_may_hold_choices_in_choices() -> None:
