@@ -227,7 +227,8 @@ class _Reader:
     def place(self, start: Any, end: Any = None) -> Span:
         first, last = start.start_mark.index, (end or start).end_mark.index
         text = self.source.text[self.start + first : self.start + last]
-        return Span(self.source, self.start + first, self.start + first + max(len(text.rstrip()), 1))
+        end = self.start + first + max(len(text.rstrip()), 1)
+        return Span(self.source, self.start + first, min(end, len(self.source.text)))
 
 
 _YAML_TAG = "tag:yaml.org,2002:"

@@ -24,7 +24,7 @@ _OPTIONS = frozenset({"model", "reference_models", *_DEFAULTS})
 _BESIDE = frozenset({"output_path", "num_proc", "multi_turn"})
 """Options that say nothing about the architecture."""
 _MOST_ROUNDS = 100
-_MOST_STEPS = 5000
+_MOST_STEPS = 2000
 LONGEST = 4096
 """Characters of what is given in a command line."""
 

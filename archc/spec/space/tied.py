@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from archc.spec.space.hole import Hole
 from archc.spec.space.requirements import Requirement
 
-MAX_WORK = 400_000
+MAX_WORK = 250_000
 """Parts of points and of requirements that are looked at to count, or to draw one point."""
 
 

@@ -29,7 +29,8 @@ def write_yaml(root: Located, comments: Sequence[Comment], vocabulary: Vocabular
         before, lines = writer.pieces(entries, "root", WIDTH)
     else:
         before, lines = [], writer.valued("", root, "data", WIDTH)
-    return finished(_UNFIT.sub(" ", line) if "#" in line else line for line in [*before, *lines, *notes.rest()])
+    whole = [*before, *lines, *notes.rest()]
+    return finished(_UNFIT.sub(" ", line).rstrip() if "#" in line else line for line in whole)
 
 
 _UNFIT = re.compile("[^\0\t\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
