@@ -194,7 +194,7 @@ def check(
         return Checked((plan,), plan.warnings, None)
     plans: list[Plan] = []
     wrong: dict[tuple[str, Span | None], Diagnostic] = {}
-    for point in whole.covering(Random(0), max(2, min(200, _LOOKED_AT // len(source.text)))):
+    for point in whole.covering(Random(0), max(2, min(200, _LOOKED_AT // max(1, len(source.text))))):
         try:
             plans.append(compile(source, overrides=overrides, choices={**choices, **point}, environ=environ))
         except SpecError as error:

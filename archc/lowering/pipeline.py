@@ -22,7 +22,7 @@ from archc.source import Source, Span
 from archc.spec.expressions import Constant
 from archc.spec.located import Entry, Leaf, Listing, Located, Table, leaves, plain, span_at
 from archc.spec.model import Parallel, Sequence, Spec, Stage, Step
-from archc.spec.params import bound, unbound, unknown
+from archc.spec.params import bound, unbound, unescaped, unknown
 from archc.spec.pipeline import sequence
 from archc.spec.validation import validated, wrong
 from archc.values import CandidateSet, Facet, Facets, Interval
@@ -225,7 +225,7 @@ class Pipelines:
             return replace(entry, value=Listing(tuple(keys), entry.value.span) if many else keys[0])
         value = bound(entry.value, scope.bound)
         self._found += [unknown(str(leaf.value)[1:], leaf.span, scope.params) for leaf in unbound(value)]
-        return replace(entry, value=value)
+        return replace(entry, value=unescaped(value))
 
     def _model(self, span: Span, name: str, scope: Scope) -> str:
         known = scope.model(name, span)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from operator import is_
 
@@ -53,24 +53,36 @@ def params_of(root: Table, found: list[Diagnostic]) -> dict[str, Located]:
 
 
 def bound(value: Located, params: Params) -> Located:
-    """The value with each known `$name` in it replaced, and `$$` at a start by `$`; itself where nothing is."""
+    """The value with each known `$name` in it replaced; itself where nothing is. May be done again, with others."""
+
+    def known(leaf: Leaf, text: str) -> Located:
+        use = _USE.match(text)
+        return params.get(use[1], leaf) if use else leaf
+
+    return _dollars(value, known)
+
+
+def unescaped(value: Located) -> Located:
+    """The value with `$$` at the start of a text as `$`. Once and last: what comes out may look like a `$name`."""
+    return _dollars(value, lambda leaf, text: replace(leaf, value=text[1:]) if text.startswith("$$") else leaf)
+
+
+def _dollars(value: Located, become: Callable[[Leaf, str], Located]) -> Located:
+    """The value with each text that begins with a dollar replaced; itself where none is."""
     match value:
         case Leaf(value=str(text)) if text.startswith("$"):
-            use = _USE.match(text)
-            if use and use[1] in params:
-                return params[use[1]]
-            return replace(value, value=text[1:]) if text.startswith("$$") else value
+            return become(value, text)
         case Listing(items=items):
-            made = tuple([bound(item, params) for item in items])
+            made = tuple([_dollars(item, become) for item in items])
             return value if all(map(is_, made, items)) else replace(value, items=made)
         case Table(entries=entries):
-            values = [bound(entry.value, params) for entry in entries]
+            values = [_dollars(entry.value, become) for entry in entries]
             if all(new is entry.value for new, entry in zip(values, entries, strict=True)):
                 return value
             changed = (replace(entry, value=new) for entry, new in zip(entries, values, strict=True))
             return replace(value, entries=tuple(changed))
         case Choice(options=options):
-            made = tuple([bound(option, params) for option in options])
+            made = tuple([_dollars(option, become) for option in options])
             return value if all(map(is_, made, options)) else replace(value, options=made)
         case _:
             return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 
 from archc import errors
@@ -9,7 +10,7 @@ from archc.diagnostics import Diagnostic, SpecError, did_you_mean
 from archc.source import Source
 from archc.spec.located import Leaf, Listing, Located, Table, kind_of, plain, span_at
 from archc.spec.model import Budget, ModelEntry, Rules, Sequence, Spec
-from archc.spec.params import Params, bound, params_of, refuse_bombs, unbound, unknown
+from archc.spec.params import Params, bound, params_of, refuse_bombs, unbound, unescaped, unknown
 from archc.spec.pipeline import sequence
 from archc.spec.validation import head, misspelt, validated, wrong
 
@@ -54,7 +55,8 @@ def _bound(root: Table, params: Params, found: list[Diagnostic]) -> Table:
     for key in ("models", "budget"):
         entry = changed.get(key)
         found += [unknown(str(leaf.value)[1:], leaf.span, params) for leaf in unbound(entry.value)] if entry else []
-    return changed
+    done = (e if e.key == "pipeline" else replace(e, value=unescaped(e.value)) for e in changed)
+    return replace(changed, entries=tuple(done))
 
 
 _EXAMPLE = "pipeline: [{generate: {model: small, n: 4}}]"
