@@ -73,13 +73,21 @@ def parse(
     """
     if isinstance(source, str):
         source = Source("<string>", source)
-    document = documents.read_document(source, VOCABULARY)
+    return _spec(read_document(source), overrides, choices, given)
+
+
+def _spec(
+    document: documents.Document,
+    overrides: Iterable[str],
+    choices: Mapping[str, Value],
+    given: Table | None = None,
+) -> Spec:
     root = _changed(document.root, overrides, choices, given)
     if wrong := open_choices(root):
         raise SpecError(wrong)
     if unmet := broken(root):
         raise SpecError(*unmet)
-    spec = read_spec(source, root)
+    spec = read_spec(document.root.span.source, root)
     return replace(spec, mistakes=(*document.found, *spec.mistakes))
 
 
@@ -91,7 +99,7 @@ def space(
     Raises SpecError with what is wrong with its choices and requirements; the rest is not looked at.
     """
     source = spec if isinstance(spec, Source) else read(spec)
-    return spaces.space(_changed(documents.read_document(source, VOCABULARY).root, overrides, choices))
+    return spaces.space(_changed(read_document(source).root, overrides, choices))
 
 
 def _changed(
@@ -159,7 +167,16 @@ def compile(
     Raises SpecError with everything that is wrong.
     """
     source = spec if isinstance(spec, Source) else read(spec)
-    graph = lower(parse(source, overrides, choices), environ)
+    return _compiled(parse(source, overrides, choices), environ, question_tokens, skip)
+
+
+def _compiled(
+    spec: Spec,
+    environ: Mapping[str, str] | None,
+    question_tokens: int = planning.QUESTION_TOKENS,
+    skip: Collection[str] = (),
+) -> Plan:
+    graph = lower(spec, environ)
     steps = passes.optimise(graph, skip)
     return planning.plan(steps[-1].after if steps else graph, question_tokens, steps)
 
@@ -188,15 +205,16 @@ def check(
     Raises SpecError with everything that is wrong.
     """
     source = spec if isinstance(spec, Source) else read(spec)
-    whole = space(source, overrides=overrides, choices=choices)
+    document = read_document(source)
+    whole = spaces.space(_changed(document.root, overrides, choices))
     if not whole.holes:
-        plan = compile(source, overrides=overrides, choices=choices, environ=environ)
+        plan = _compiled(_spec(document, overrides, choices), environ)
         return Checked((plan,), plan.warnings, None)
     plans: list[Plan] = []
     wrong: dict[tuple[str, Span | None], Diagnostic] = {}
     for point in whole.covering(Random(0), max(2, min(200, _LOOKED_AT // max(1, len(source.text))))):
         try:
-            plans.append(compile(source, overrides=overrides, choices={**choices, **point}, environ=environ))
+            plans.append(_compiled(_spec(document, overrides, {**choices, **point}), environ))
         except SpecError as error:
             wrong = {(d.name, d.span): d for d in error.diagnostics} | wrong
     if wrong:

@@ -59,7 +59,7 @@ class Interval:
 
     def at_most(self, limit: int) -> Interval:
         """What is left after keeping at most `limit`."""
-        return Interval(min(self.lo, limit), min(self.hi, limit))
+        return self if self.hi <= limit else Interval(min(self.lo, limit), limit)
 
     def at_least(self, limit: int) -> Interval:
         """Both ends raised to `limit`."""

@@ -84,7 +84,7 @@ class Control(Op, abc.ABC):
                 found |= {f"{name}.{i}": block for i, block in enumerate(value)}
         return found
 
-    @property
+    @cached_property
     def conditions(self) -> Mapping[str, Condition]:
         """The conditions by the parameter that holds each."""
         held = ((name, getattr(self, name)) for name in type(self).model_fields)

@@ -30,7 +30,7 @@ class Use:
     candidates: bool = False
 
     def __or__(self, other: Use) -> Use:
-        if self is other or other is NOT:
+        if self is other or (other.facets <= self.facets and other.candidates <= self.candidates):
             return self
         return Use(self.facets | other.facets, self.candidates or other.candidates)
 
@@ -53,6 +53,8 @@ def dead_nodes(graph: Graph) -> list[Node]:
 
 def removable(graph: Graph, stays: Callable[[Node], bool]) -> list[Node]:
     """Nodes that are dead, or would be once others among these are gone; none that `stays`."""
+    if not dead_nodes(graph):  # the first to go would be one of them
+        return []
     uses = _Walk(lambda node, use: _is_dead(node.op, use) and not stays(node)).region(graph.body, Use(SHOWN, True))
     return [node for node in graph.every if _is_dead(node.op, uses.get(node.id, NOT)) and not stays(node)]
 
@@ -119,7 +121,7 @@ class _Walk:
 
 def _add(uses: dict[str, Use], more: Uses) -> None:
     for name, use in more.items():
-        uses[name] = uses.get(name, NOT) | use
+        uses[name] = uses[name] | use if name in uses else use
 
 
 def _before(op: Op, after: Use) -> Use:

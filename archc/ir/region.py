@@ -98,7 +98,7 @@ class Region:
 
     def _flow(self, arrives: Shape) -> Flow:
         bare = Shape(question=arrives.question)
-        known = {**dict(arrives.around), self.arrives: replace(arrives, around=())}
+        known = self._around(arrives)
         flow: dict[str, tuple[Shape, Shape]] = {}
         for node in self.nodes:
             before = Shape.concat([known[source] for source in node.inputs], bare)
@@ -108,10 +108,16 @@ class Region:
             flow[node.id] = (before, known[node.id])
         return flow
 
+    def _around(self, arrives: Shape) -> dict[str, Shape]:
+        """The shapes that it starts from, by name."""
+        if not arrives.around:
+            return {self.arrives: arrives}
+        return {**dict(arrives.around), self.arrives: replace(arrives, around=())}
+
     def shape(self, arrives: Shape) -> Shape:
         """What leaves, given what arrives."""
         flow = self.flow(arrives)
-        known = {**dict(arrives.around), self.arrives: replace(arrives, around=())}
+        known = self._around(arrives)
         outputs = [flow[name][1] if name in flow else known[name] for name in self.outputs]
         return Shape.concat(outputs, Shape(question=arrives.question))
 

@@ -9,6 +9,7 @@ from functools import reduce
 from archc.values import OF_CANDIDATES, Facet, Facets, Interval
 
 NONE = Interval(0, 0)
+ONE = Interval(1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Shape:
     def adding(self, *adds: Facet, notes: int = 0, size: Interval | None = None) -> Shape:
         """The same candidates (or `size` of them) with more facets; `notes` are the tokens of what is added."""
         if not adds:
-            return self._of(size or self.size, self.facets)
+            return self._of(size, self.facets) if size and size is not self.size else self
         return replace(
             self,
             facets=self.facets.union(adds),
@@ -57,7 +58,7 @@ class Shape:
 
     def one(self) -> Shape:
         """A single one of the candidates."""
-        return self._of(Interval.exactly(1), self.facets)
+        return self if self.size == ONE else self._of(ONE, self.facets)
 
     def hull(self, other: Shape) -> Shape:
         """What holds whichever of the two it is."""

@@ -126,10 +126,13 @@ class Pipelines:
         self._found += [errors.UnusedName(span=named.span, word=name) for name, named in unread]
         return inputs
 
+    def _limit_steps(self, span: Span, more: int = 0) -> None:
+        if self._steps_seen + more > MAX_STEPS:
+            raise SpecError(errors.TooLarge(span=span, what="steps", limit=MAX_STEPS))
+
     def _step(self, step: Step, inputs: Outputs, scope: Scope) -> Outputs:
         self._steps_seen += 1
-        if self._steps_seen > MAX_STEPS:
-            raise SpecError(errors.TooLarge(span=step.span, what="steps", limit=MAX_STEPS))
+        self._limit_steps(step.span)
         if named := scope.names.get(step.op):
             self._read.add(named.span)
             return named.outputs
@@ -225,7 +228,8 @@ class Pipelines:
             return replace(entry, value=Listing(tuple(keys), entry.value.span) if many else keys[0])
         value = bound(entry.value, scope.bound)
         self._found += [unknown(str(leaf.value)[1:], leaf.span, scope.params) for leaf in unbound(value)]
-        return replace(entry, value=unescaped(value))
+        value = unescaped(value)
+        return entry if value is entry.value else replace(entry, value=value)
 
     def _model(self, span: Span, name: str, scope: Scope) -> str:
         known = scope.model(name, span)
@@ -259,6 +263,7 @@ class Pipelines:
             elif kind.unrolled:
                 items = args.get(kind.unrolled[0])
                 listed = _items(bound(items.value, scope.bound) if items else None)
+                self._limit_steps(entry.value.span, len(listed))
                 scopes = [scope.binding(kind.unrolled[1], item) for item in listed]
                 blocks[key] = tuple(self._block(entry.value, f"{owner}.{i}", s) for i, s in enumerate(scopes))
             else:

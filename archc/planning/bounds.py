@@ -60,8 +60,9 @@ class Bounds:
         nodes: dict[str, Bound] = {}
         until: dict[str, Interval] = {}
         total = FREE
+        flow = region.flow(arrives)
         for node in region.nodes:
-            before, after = region.flow(arrives)[node.id]
+            before, after = flow[node.id]
             own = self._own(node.op, before)
             if isinstance(node.op, Control):
                 blocks, depth, inner = self._control(node.op, before)
@@ -77,7 +78,8 @@ class Bounds:
     def _own(self, op: Op, before: Shape) -> Cost:
         cost = FREE
         for calls in op.calls(before):
-            calls = replace(calls, count=_lowered(op, before, calls.count))
+            count = _lowered(op, before, calls.count)
+            calls = calls if count is calls.count else replace(calls, count=count)
             cost = cost + cost_of(calls, self._graph.model(calls.model))
         return cost
 

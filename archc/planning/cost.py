@@ -30,6 +30,8 @@ class Cost:
         return self.prompt_tokens + self.completion_tokens
 
     def __add__(self, other: Cost) -> Cost:
+        if self is FREE or other is FREE:
+            return self if other is FREE else other
         usd = None
         if self.usd is not None and other.usd is not None:
             usd = (self.usd[0] + other.usd[0], self.usd[1] + other.usd[1])

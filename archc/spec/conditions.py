@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from archc import errors
@@ -58,7 +59,7 @@ def parse_condition(text: str, place: Place) -> Expr:
     if mistakes:
         raise SpecError(*(_diagnostic(mistake, place) for mistake in mistakes))
     try:
-        tree = parse(text, "condition")
+        tree = _tree(text)
     except Unexpected as error:
         raise SpecError(_diagnostic(advice(text, error, is_condition=True), place)) from None
     reader = _Reader(place)
@@ -68,11 +69,18 @@ def parse_condition(text: str, place: Place) -> Expr:
     return expr
 
 
+@lru_cache(maxsize=256)
+def _tree(text: str) -> Any:
+    """The same conditions come again and again: in files, and in the points of a space."""
+    return parse(text, "condition")
+
+
 def place_in(leaf: Leaf) -> Place:
     """Where the characters of a string stand in its source; the whole string where they aren't there one by one."""
     at = leaf.span.text.find(str(leaf.value))
     start = leaf.span.start + at
-    return lambda first, last: leaf.span if at < 0 else replace(leaf.span, start=start + first, end=start + last)
+    source = leaf.span.source
+    return lambda first, last: leaf.span if at < 0 else Span(source, start + first, start + last)
 
 
 def _diagnostic(mistake: Mistake, place: Place) -> Diagnostic:

@@ -43,6 +43,11 @@ def replies(body: dict[str, Any]) -> list[str]:
 Answers = dict[str, tuple[str, list[str]]]
 
 
+def _heeds_ctrl_c() -> None:
+    """A shell starts what runs in its background with Ctrl-C ignored, and tests hand that down."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass
 class Killer:
     """Sends a signal to the client when so many requests have come."""
@@ -87,6 +92,7 @@ class Place:
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "NO_PROXY": "127.0.0.1"},
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
+            preexec_fn=_heeds_ctrl_c,
         )
 
     def answers(self) -> Answers:

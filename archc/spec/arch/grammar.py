@@ -67,6 +67,8 @@ def fold(tree: Any, rules: Mapping[str, Callable[[list[Any]], Any]]) -> Any:
     branches = [tree]
     for one in branches:
         branches += [child for child in one.children if child.__class__ is branch]
-    for one in reversed(branches):  # what is made of a tree takes the place of its name
-        one.data = rules[one.data]([child.data if child.__class__ is branch else child for child in one.children])
-    return tree.data
+    made: dict[int, Any] = {}
+    for one in reversed(branches):
+        pieces = [made[id(child)] if child.__class__ is branch else child for child in one.children]
+        made[id(one)] = rules[one.data](pieces)
+    return made[id(tree)]

@@ -53,8 +53,12 @@ def closed(root: Located, values: Mapping[str, Value]) -> Located:
     Raises SpecError for a path that is none, a value that is not offered, and a choice that is not there since the one
     around it is closed otherwise.
     """
-    picks = picked(holes(root), values, root) if values else {}
-    return Walk(picks).spec(root) if picks else root
+    if not values:
+        return root
+    walk = Walk(values)
+    made = walk.spec(root)
+    picked(walk.holes, values, root)
+    return made
 
 
 def picked(known: Sequence[Hole], values: Mapping[str, Value], root: Located) -> dict[str, Pick]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from archc.spec.located import Choice, Entry, Leaf, Listing, Located, Table
-from archc.spec.space.hole import Hole, Pick, option_labels
+from archc.spec.space.hole import Hole, Pick, Value, option_labels
 
 REGIONS = ("do", "then", "else")
 """Arguments that hold a pipeline, whatever the op."""
@@ -31,10 +31,11 @@ class _Where:
 
 
 class Walk:
-    """Goes through a spec in written order, naming choices and putting the picked option in the place of each."""
+    """Goes through a spec in written order, naming choices and putting the option that is wanted in place of each."""
 
-    def __init__(self, picks: Mapping[str, Pick]) -> None:
-        self.picks = picks
+    def __init__(self, wanted: Mapping[str, Value]) -> None:
+        self.wanted = wanted
+        self.picks: dict[str, Pick] = {}
         self.holes: list[Hole] = []
         self.steps: Counter[str] = Counter()
         self.paths: set[str] = set()
@@ -77,6 +78,8 @@ class Walk:
         path = self.unique(choice.path or re.sub(r"[^A-Za-z0-9_.]", "_", path))
         hole = Hole(path, choice, choice.labels or labels, where.under, where.param)
         self.holes.append(hole)
+        if path in self.wanted and (pick := hole.pick(self.wanted[path])) is not None:
+            self.picks[path] = pick
         return hole
 
     def unique(self, path: str) -> str:
@@ -97,7 +100,7 @@ class Walk:
     def kept(self, hole: Hole, options: Sequence[Located]) -> Choice:
         """A choice that stays open, which remembers its name if others are closed."""
         choice = replace(hole.choice, options=tuple(options))
-        return replace(choice, path=hole.path, labels=hole.labels) if self.picks else choice
+        return replace(choice, path=hole.path, labels=hole.labels) if self.wanted else choice
 
     # ---- pipelines
 
