@@ -56,6 +56,13 @@ def read_document(source: Source, vocabulary: Vocabulary) -> Document:
 
 def write_document(document: Document, form: str, vocabulary: Vocabulary) -> str:
     """The canonical text of a document in a form. Raises SpecError for what has no words there."""
+    text = _written(document, form, vocabulary)
+    if document.comments and document.form != form:  # here a comment may be about another piece than it was there
+        return _written(read_document(Source("converted", text, form), vocabulary), form, vocabulary)
+    return text
+
+
+def _written(document: Document, form: str, vocabulary: Vocabulary) -> str:
     match form:
         case "yaml":
             return write_yaml(document.root, document.comments, vocabulary)

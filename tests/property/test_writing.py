@@ -108,3 +108,4 @@ def test_comments_go_with_a_spec_into_the_other_form_and_back(text: str) -> None
     assert Counter(comment.text for comment in arch(there).comments) == comments(text)
     assert comments(back) == comments(text)
     assert write_document(arch(there), "arch", VOCABULARY) == there
+    assert write_document(read_document(Source("x.yaml", back), VOCABULARY), "yaml", VOCABULARY) == back
