@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -19,9 +19,11 @@ from archc.calls import Conversation
 from archc.diagnostics import ArchcBug, Diagnostic, SpecError
 from archc.ir.graph import Graph
 from archc.keys import key_source
+from archc.lowering.scope import Loader
 from archc.ops import VOCABULARY
 from archc.planning import plan as planning
 from archc.planning.show import show_plan
+from archc.runtime.replay import recorded_run, replayed
 from archc.runtime.run import Run
 from archc.runtime.session import Session, World, connect
 from archc.runtime.trace import Listener
@@ -139,7 +141,11 @@ def lower(spec: Spec, environ: Mapping[str, str] | None = None) -> Graph:
 
 def _used(path: str, beside: Source, given: Table) -> Spec:
     """The spec at a path that another one names; relative ones begin in the folder of that."""
-    return parse(read(Path(beside.name).parent / path), given=given)
+    return parse(read(_beside(path, beside)), given=given)
+
+
+def _beside(path: str, beside: Source) -> Path:
+    return Path(beside.name).parent / path
 
 
 def optimise(graph: Graph, skip: Collection[str] = ()) -> Graph:
@@ -167,7 +173,56 @@ def compile(
     Raises SpecError with everything that is wrong.
     """
     source = spec if isinstance(spec, Source) else read(spec)
-    return _compiled(parse(source, overrides, choices), environ, question_tokens, skip)
+    files: dict[str, str] = {}
+    variables = _Noted(os.environ if environ is None else environ)
+
+    def used(path: str, beside: Source, given: Table) -> Spec:
+        other = read(_beside(path, beside))
+        files[other.name] = other.text
+        return parse(other, given=given)
+
+    plan = _compiled(parse(source, overrides, choices), variables, question_tokens, skip, used)
+    recipe = {
+        "spec": [source.name, source.text, source.form],
+        "files": files,
+        "set": list(overrides),
+        "choose": dict(choices),
+        "skip": list(skip),
+        "environ": variables.noted,
+        "question_tokens": question_tokens,
+    }
+    return replace(plan, recipe=recipe)
+
+
+def recompile(recipe: Mapping[str, Any]) -> Plan:
+    """The plan of a recipe, from nothing but what is in it. Raises SpecError where this archc reads it otherwise."""
+    files = recipe["files"]
+
+    def used(path: str, beside: Source, given: Table) -> Spec:
+        name = str(_beside(path, beside))
+        return parse(Source(name, files.get(name, "")), given=given)
+
+    spec = parse(Source(*recipe["spec"]), recipe["set"], recipe["choose"])
+    plan = _compiled(spec, recipe["environ"], recipe["question_tokens"], recipe["skip"], used)
+    return replace(plan, recipe=recipe)
+
+
+class _Noted(Mapping[str, str]):
+    """Variables, with a note of those that were asked for."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self.noted: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> str:
+        self.noted[name] = value = self._variables[name]
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)
 
 
 def _compiled(
@@ -175,8 +230,9 @@ def _compiled(
     environ: Mapping[str, str] | None,
     question_tokens: int = planning.QUESTION_TOKENS,
     skip: Collection[str] = (),
+    load: Loader | None = None,
 ) -> Plan:
-    graph = lower(spec, environ)
+    graph = lowering.lower(spec, os.environ if environ is None else environ, load or _used)
     steps = passes.optimise(graph, skip)
     return planning.plan(steps[-1].after if steps else graph, question_tokens, steps)
 
@@ -244,10 +300,26 @@ def session(
     journal: Path | None = None,
     budget: Budget | None = None,
     listeners: Sequence[Listener] = (),
+    name: str = "",
 ) -> Session:
-    """For many questions: `async with session(plan) as s: await s.answer(…)`. Without `journal` nothing is kept."""
+    """For many questions: `async with session(plan) as s: await s.answer(…)`. Without `journal` nothing is kept.
+
+    A `name` goes on with the run of that name if it has not ended (`Session.end`): what it spent stays spent.
+    """
     world = World(time.monotonic, asyncio.sleep, key_source(os.environ), connect)
-    return Session(plan, world, seed=seed, journal=journal, budget=budget, listeners=listeners)
+    return Session(plan, world, seed=seed, journal=journal, budget=budget, listeners=listeners, name=name)
+
+
+async def replay(run: str, journal: Path | None = None) -> AsyncIterator[tuple[Run, bool | None]]:
+    """A run of the journal told again without models or servers: each query's Run, and whether it is what it was.
+
+    None stands for a query that had not ended. Raises RunError if the journal has no such run or lacks a call.
+    """
+    path = journal or default_journal()
+    recorded = recorded_run(path, run)
+    assert recorded.recipe
+    async for told in replayed(recompile(recorded.recipe), recorded, path, asyncio.sleep):
+        yield told
 
 
 async def run(

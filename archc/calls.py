@@ -147,6 +147,7 @@ class FailureKind(StrEnum):
     BAD_RESPONSE = "bad-response"
     UNPARSABLE = "unparsable"
     BUDGET = "budget"
+    STOPPED = "stopped"
 
 
 RETRYABLE = frozenset(

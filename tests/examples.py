@@ -10,7 +10,7 @@ formats read. A `console` example is a session at a prompt:
 
 Options after `wrong` or `right`: `--also NAME` is another diagnostic that is said, `--to-archon` writes the spec as an
 Archon config, `--compat` reads one with these semantics, `--lacking NAME` is something that the simulated backend
-cannot do here, and `--not-run REASON` says why it is not tried.
+cannot do here, `--overlong` has a server write more than it may, and `--not-run REASON` says why it is not tried.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import pytest
 from archc import lowering
 from archc.backends.openai import OpenAI
 from archc.backends.simulated import Simulated
-from archc.calls import Completion, Request
+from archc.calls import Completion, Request, Usage
 from archc.catalogue import Example
 from archc.cli import main
 from archc.diagnostics import Diagnostic, SpecError, render_all
@@ -48,6 +48,7 @@ OPTIONS.add_argument("--to-archon", action="store_true")
 OPTIONS.add_argument("--compat", action="store_true")
 OPTIONS.add_argument("--lacking", action="append", default=[])
 OPTIONS.add_argument("--not-run", default="")
+OPTIONS.add_argument("--overlong", action="store_true")
 
 
 SPECS = ("yaml", "arch")
@@ -109,6 +110,8 @@ class Prompt:
         if given.lacking:
             able = replace(Simulated.capabilities, **dict.fromkeys(given.lacking, False))
             self.patch.setattr(Simulated, "capabilities", able)
+        if given.overlong:
+            self.patch.setattr(OpenAI, "complete", _overlong)
         if example.language in READERS or given.to_archon:
             reader = _exported if given.to_archon else READERS[example.language + ("-compat" if given.compat else "")]
             self.said.diagnostics = _read(reader, example)
@@ -162,6 +165,10 @@ def _completed(text: str) -> str:
 async def _answered(self: OpenAI, request: Request) -> tuple[Completion, ...]:
     """Instead of asking a server."""
     return tuple(Completion("an answer") for _ in range(request.n))
+
+
+async def _overlong(self: OpenAI, request: Request) -> tuple[Completion, ...]:
+    return tuple(Completion("an answer", usage=Usage(9, 10 * request.sampling.max_tokens)) for _ in range(request.n))
 
 
 def _planned(source: Source, root: Located) -> Plan:

@@ -201,9 +201,12 @@ def session(
     journal: Path | None = None,
     budget: Budget | None = None,
     listeners: Iterable[Listener] = (),
+    name: str = "",
 ) -> Session:
     """A session in that world."""
-    return Session(plan, world(backend), seed=seed, journal=journal, budget=budget, listeners=tuple(listeners))
+    return Session(
+        plan, world(backend), seed=seed, journal=journal, budget=budget, listeners=tuple(listeners), name=name
+    )
 
 
 def answer(plan: Plan, backend: Backend | Mapping[str, Backend], question: str = "What is 2 + 2?", **kw: Any) -> Run:

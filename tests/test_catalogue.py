@@ -21,7 +21,14 @@ BOOK = Path(__file__).parent.parent / "docs" / "errors.md"
 NAMES = sorted(kinds())
 FILES = sorted(set(map(catalogue.file_of, kinds().values())))
 
-NOT_RUN = {("missing-model", "right"), ("unloadable-model", "right"), ("unfetched-weights", "right")}
+NOT_RUN = {
+    ("missing-model", "right"),
+    ("unloadable-model", "right"),
+    ("unfetched-weights", "right"),
+    ("not-recorded", "wrong"),
+    ("not-recorded", "right"),
+    ("no-such-run", "right"),
+}
 """Examples that cannot be tried; the page says why."""
 
 

@@ -33,6 +33,7 @@ WORLD: dict[str, set[str]] = {
     "random": {
         "api",
         "runtime.lane",
+        "runtime.replay",
         "runtime.schedule",
         "runtime.session",
         "backends.simulated",
@@ -44,7 +45,7 @@ WORLD: dict[str, set[str]] = {
     "shutil": {"backends.weights"},
     "platformdirs": {"api", "keys", "backends.weights"},
     "threading": {"runtime.journal", "backends._llamacpp_draft"},
-    "apsw": {"runtime.journal"},
+    "apsw": {"runtime.journal", "runtime.store"},
     "aiohttp": {"backends.openai"},
     "xllamacpp": {"backends.llamacpp"},
 }
@@ -56,7 +57,16 @@ NEVER = "urllib.request http subprocess socket datetime signal multiprocessing u
 CALLS = {
     "asyncio.sleep": {"api", "backends.simulated"},
     "asyncio.run": {"api", "cli.run"},
-    "open": {"api", "runtime.batch", "runtime.trace", "backends.weights", "backends.llamacpp", "cli._ending"},
+    "open": {
+        "api",
+        "runtime.batch",
+        "runtime.locks",
+        "runtime.trace",
+        "backends.weights",
+        "backends.llamacpp",
+        "cli._ending",
+        "cli.cache",
+    },
     "print": {name.removeprefix("archc.") for name in FILES if name.startswith("archc.cli")},
 }
 """The same for calls and mentions of functions."""

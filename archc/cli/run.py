@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 from pydantic import ValidationError
@@ -17,7 +18,7 @@ from rich.console import Console
 
 from archc import api, errors
 from archc.backends.weights import progress
-from archc.cli._ending import EXHAUSTED, FAILED, OK, show
+from archc.cli._ending import EXHAUSTED, FAILED, INTERRUPTED, OK, show
 from archc.cli._files import standard_input
 from archc.cli._options import AsJson, Choose, From, Sets, Skip, SpecPath, chosen
 from archc.cli._screen import BatchScreen, QuestionScreen, cost_table, downloading, note_line
@@ -74,15 +75,25 @@ def run(
             file = JsonlFile(trace)
             opened.callback(file.close)
             listeners.append(file)
-        session = api.session(plan, seed=seed, journal=kept, budget=_budget(budget), listeners=listeners)
+        question = standard_input() if question == "-" else question
+        name = _run_key(plan, seed)
+        about = str(output.resolve()) if output else question
+        session = api.session(
+            plan,
+            seed=seed,
+            journal=kept,
+            budget=_budget(budget),
+            listeners=listeners,
+            name=sha256(f"{name} {about}".encode("utf-8", "surrogatepass")).hexdigest(),
+        )
         if isinstance(screen, BatchScreen):
             assert input
             assert output
-            written = Output(output, _run_key(plan, seed))
+            written = Output(output, name)
             opened.callback(written.close)
             code = _many(session, read_items(input), written, parallel, screen, as_json)
         else:
-            code = _one(session, standard_input() if question == "-" else question, screen, as_json)
+            code = _one(session, question, screen, as_json)
     raise typer.Exit(code)
 
 
@@ -90,8 +101,12 @@ def _one(session: Session, question: str, screen: QuestionScreen, as_json: bool)
     async def answer() -> Run:
         with _fetching(screen.console):
             async with session:
+                _tell_past(session, screen.console)
                 with screen:
-                    return await session.answer(question)
+                    run = await _to_its_end(session.answer(question), session, screen.console)
+                if run.status == "ok":
+                    await session.end()
+                return run
 
     run = api.run_loop(answer())
     if as_json:
@@ -102,6 +117,8 @@ def _one(session: Session, question: str, screen: QuestionScreen, as_json: bool)
         screen.console.print(_shown(line), markup=False)
     if run.exhausted:
         screen.console.print(f"a budget ended the run: {run.exhausted}", markup=False)
+    if session.run:
+        screen.console.print(f"run {session.run}", markup=False)
     if run.error:
         show([run.error], as_json=False)
     if run.answer is not None:
@@ -118,7 +135,36 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def _code(run: Run) -> int:
-    return {"ok": OK, "failed": FAILED, "exhausted": EXHAUSTED}[run.status]
+    return {"ok": OK, "failed": FAILED, "exhausted": EXHAUSTED, "stopped": INTERRUPTED}[run.status]
+
+
+T = TypeVar("T")
+
+
+async def _to_its_end(work: Coroutine[Any, Any, T], session: Session, console: Console) -> T:
+    """What the work comes to; the first Ctrl-C only ends the sending, the second one everything."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if task.done():
+            raise
+        session.stop()
+        console.print("stopping when what is under way is there; Ctrl-C again stops now", markup=False)
+        if (this := asyncio.current_task()) is not None:
+            this.uncancel()
+        return await task
+
+
+def _tell_past(session: Session, console: Console) -> None:
+    """What an earlier start of the same command left in doubt."""
+    if doubts := session.past.doubts:
+        attempts = "1 call was" if doubts == 1 else f"{doubts:,} calls were"
+        console.print(
+            f"run {session.run} goes on: {attempts} under way when it was killed, so nobody knows whether they were "
+            "paid for; they count in full, and may be bought again",
+            markup=False,
+        )
 
 
 def _many(
@@ -127,8 +173,13 @@ def _many(
     async def answers() -> Summary:
         with _fetching(screen.console):
             async with session:
+                _tell_past(session, screen.console)
                 with screen:
-                    return await run_batch(session, items, output, parallel, screen.finished)
+                    work = run_batch(session, items, output, parallel, screen.finished)
+                    summary = await _to_its_end(work, session, screen.console)
+                if not (summary.failed or summary.exhausted or summary.stopped):
+                    await session.end()
+                return summary
 
     summary = api.run_loop(answers())
     if as_json:
@@ -138,6 +189,10 @@ def _many(
             f"{summary.done} answered, {summary.skipped} had been before, {summary.failed} failed, "
             f"{summary.exhausted} ended by a budget; {screen.calls:,} calls, {screen.tokens:,} tokens"
         )
+        if session.run:
+            screen.console.print(f"run {session.run}", markup=False)
+    if summary.stopped:
+        return INTERRUPTED
     return EXHAUSTED if summary.exhausted else FAILED if summary.failed else OK
 
 

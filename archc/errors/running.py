@@ -41,11 +41,50 @@ class BudgetExhausted(Diagnostic):
     reason: str
 
 
+class BudgetBreach(Diagnostic):
+    """A server wrote more tokens than it was told to, so that no budget can be kept."""
+
+    title = "the server of `{model}` does not keep to `max_tokens`: it wrote {got:,} tokens where {most:,} were allowed"
+    label = "asked for here"
+    help = "nothing more was sent; use another server, or run without a budget of tokens or USD"
+    model: str
+    got: int
+    most: int
+
+
+class NotRecorded(Diagnostic):
+    """A replay needs a call that the journal does not have."""
+
+    title = "the journal has no answer to a call of `{node}`, so the run can't be replayed"
+    label = "asked for here"
+    help = "replay with the journal that the run wrote; `archc cache verify` tells whether it is whole"
+    node: str
+
+
+class NoSuchRun(Diagnostic):
+    """A run that the journal does not have."""
+
+    title = "the journal `{path}` has no run `{run}` that can be replayed"
+    help = "{hint}"
+    path: str
+    run: str
+    hint: str
+
+
 class BadJournal(Diagnostic):
     """The journal cannot be used."""
 
     title = "cannot use the journal `{path}`: {problem}"
     help = "give another place with `--journal PATH`, or move that file away"
+    path: str
+    problem: str
+
+
+class NotAJournal(Diagnostic):
+    """A file to import that no journal was exported to."""
+
+    title = "cannot import `{path}`: {problem}"
+    help = "give it what `archc cache export FILE` wrote"
     path: str
     problem: str
 

@@ -36,6 +36,10 @@ class Budget(Control):
     """Completions drawn from models, at most."""
     tokens: PositiveInt | None = None
     """Prompt and completion tokens together, at most."""
+    prompt_tokens: PositiveInt | None = None
+    """Tokens of all prompts, at most."""
+    completion_tokens: PositiveInt | None = None
+    """Tokens that models write, at most."""
     usd: PositiveFloat | None = None
     """Money, by the models' prices, at most."""
     seconds: PositiveFloat | None = None
@@ -45,13 +49,20 @@ class Budget(Control):
 
     @model_validator(mode="after")
     def _something_is_limited(self) -> Self:
-        if self.most_calls is self.tokens is self.usd is self.seconds is None:
+        if not self.limit.limited and self.seconds is None:
             raise ValueError("give a limit: `calls`, `tokens`, `usd` or `seconds`")
         return self
 
     @property
-    def limit(self) -> Limits | None:
-        return Limits(calls=self.most_calls, tokens=self.tokens, usd=self.usd, seconds=self.seconds)
+    def limit(self) -> Limits:
+        return Limits(
+            calls=self.most_calls,
+            tokens=self.tokens,
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            usd=self.usd,
+            seconds=self.seconds,
+        )
 
     def visits(self, before: Shape) -> tuple[Visit, ...]:
         return (Visit("do", before, Interval(0, 1)),)

@@ -64,10 +64,12 @@ class Cost:
         if limit.usd is not None and usd is not None:
             usd = (min(usd[0], limit.usd), min(usd[1], limit.usd))
         kept = self if limit.calls is None else replace(self, calls=self.calls.at_most(limit.calls))
-        if limit.tokens is not None:
-            prompt, completion = (t.at_most(limit.tokens) for t in (kept.prompt_tokens, kept.completion_tokens))
-            kept = replace(kept, prompt_tokens=prompt, completion_tokens=completion)
-        return replace(kept, usd=usd)
+        prompt, completion = kept.prompt_tokens, kept.completion_tokens
+        for most in (limit.tokens, limit.prompt_tokens):
+            prompt = prompt if most is None else prompt.at_most(most)
+        for most in (limit.tokens, limit.completion_tokens):
+            completion = completion if most is None else completion.at_most(most)
+        return replace(kept, prompt_tokens=prompt, completion_tokens=completion, usd=usd)
 
     def as_json(self) -> dict[str, Any]:
         """A JSON-ready form; intervals are `[lo, hi]`."""

@@ -64,6 +64,8 @@ class Plan:
     warnings: tuple[Diagnostic, ...]
     steps: tuple[Step, ...] = ()
     """The passes that led here."""
+    recipe: Mapping[str, Any] | None = None
+    """All that it was made of, JSON-ready, so that it can be made again elsewhere; None if that is not known."""
 
     def as_json(self) -> dict[str, Any]:
         """A JSON-ready form."""
@@ -116,7 +118,13 @@ def _surprise(graph: Graph, whole: Whole) -> list[Diagnostic]:
 
 
 def _budget(graph: Graph, total: Cost) -> list[Diagnostic]:
-    limits = [("calls", graph.budget.calls, total.calls), ("tokens", graph.budget.tokens, total.tokens)]
+    budget = graph.budget
+    limits = [
+        ("calls", budget.calls, total.calls),
+        ("tokens", budget.tokens, total.tokens),
+        ("prompt_tokens", budget.prompt_tokens, total.prompt_tokens),
+        ("completion_tokens", budget.completion_tokens, total.completion_tokens),
+    ]
     return [
         errors.BudgetTooSmall(span=graph.budget_span, unit=unit, limit=limit, least=needs.lo, most=needs.hi)
         for unit, limit, needs in limits

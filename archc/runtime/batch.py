@@ -38,6 +38,8 @@ class Summary:
     """Answered by an earlier run of the same command."""
     failed: int
     exhausted: int
+    stopped: int = 0
+    """Begun, but not brought to an end."""
 
 
 def read_items(path: Path) -> Iterator[Item]:
@@ -148,17 +150,22 @@ async def run_batch(
 
     Raises what ended it early: RunError if an answer cannot be written, SpecError for a bad item.
     """
-    counts = {"ok": 0, "failed": 0, "exhausted": 0, "skipped": 0}
+    counts = {"ok": 0, "failed": 0, "exhausted": 0, "stopped": 0, "skipped": 0}
 
     async def worker() -> None:
         for item in items:
             if item.id in output.done:
                 counts["skipped"] += 1
                 continue
+            if session.stopped:
+                return
             run = await session.answer(item.question, item.id)
             counts[run.status] += 1
-            output.write(run)
-            on_run(run)
+            if run.status != "stopped":  # the same command answers it
+                output.write(run)
+                on_run(run)
+            if session.breach:
+                raise RunError(session.breach)
 
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -166,4 +173,4 @@ async def run_batch(
                 tasks.create_task(worker())
     except BaseExceptionGroup as group:
         raise cause_of(group) from None
-    return Summary(counts["ok"], counts["skipped"], counts["failed"], counts["exhausted"])
+    return Summary(counts["ok"], counts["skipped"], counts["failed"], counts["exhausted"], counts["stopped"])

@@ -36,8 +36,8 @@ class Scope:
     reserved: Spend = field(default_factory=Spend)
     deadline: float | None = None
     """When its seconds are over, on the clock."""
-    inner: bool = False
-    """Whether it is that of a block: then its end is no end of the run."""
+    block: str = ""
+    """The block it is that of, if it is one's: then its end is no end of the run."""
     shared: bool = False
     """Whether several questions spend from it: then what is left is no one's to count with."""
     base: Spend = NOTHING
@@ -50,11 +50,13 @@ class Scope:
 
     def lacks(self, more: Spend) -> str:
         """What there is too little of for `more` beside what is spent; empty if it fits."""
-        after = self.spent + more
+        after, limits = self.spent + more, self.limit
         for unit, used, limit in (
-            ("calls", after.calls, self.limit.calls),
-            ("tokens", after.tokens, self.limit.tokens),
-            ("USD", round(after.usd, 12), self.limit.usd),  # three times 0.1 is 0.3 here
+            ("calls", after.calls, limits.calls),
+            ("tokens", after.tokens, limits.tokens),
+            ("prompt tokens", after.prompt, limits.prompt_tokens),
+            ("completion tokens", after.completion, limits.completion_tokens),
+            ("USD", round(after.usd, 12), limits.usd),  # three times 0.1 is 0.3 here
         ):
             if limit is not None and used > limit:
                 return f"{limit:,} {unit} for {self.name} are not enough"

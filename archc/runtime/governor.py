@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 from archc import errors
 from archc.calls import (
+    NOTHING,
     CallError,
     Completion,
     Conversation,
@@ -21,82 +21,46 @@ from archc.calls import (
     Spend,
     Usage,
 )
-from archc.diagnostics import RunError
+from archc.diagnostics import Diagnostic, RunError
 from archc.ir.region import Node
 from archc.runtime.budget import Ledger, Scope, priced, worst_case
-from archc.runtime.identity import CallSet, SampleId
+from archc.runtime.identity import CallSet
 from archc.runtime.journal import Journal
 from archc.runtime.lane import Lane
-from archc.runtime.trace import Trace
-from archc.spec.model import Budget
-
-Sample = Completion | Failed
-
-
-@dataclass(frozen=True)
-class Query:
-    """One question being answered, or a part of it within a budget of its own."""
-
-    id: str
-    question: Conversation
-    seed: int
-    scopes: tuple[Scope, ...]
-    """The budgets that hold, the innermost last."""
-    trace: Trace
-    refusals: list[str] = field(default_factory=list)
-    """What there was too little of for the whole question, each time a call was not sent."""
-    memory: dict[str, Completion] = field(default_factory=dict)
-    """What was bought for this question, where there is no journal."""
-
-    @property
-    def first_to_end(self) -> Scope | None:
-        """The scope with the earliest deadline, if there is one."""
-        timed = [scope for scope in self.scopes if scope.deadline is not None]
-        return min(timed, key=lambda scope: scope.deadline or 0.0, default=None)
-
-    def within(self, limit: Budget, now: float, base: Spend) -> Query:
-        """The same for a block with a budget of its own."""
-        deadline = None if limit.seconds is None else now + limit.seconds
-        scope = Scope("this block", limit, deadline=deadline, inner=True, base=base)
-        return replace(self, scopes=(*self.scopes, scope))
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Some samples of one ask: identities and what they have in common."""
-
-    lane: Lane
-    node: Node
-    query: Query
-    request: Request
-    ids: tuple[SampleId, ...]
-
-    def __bool__(self) -> bool:
-        return bool(self.ids)
-
-    @property
-    def keys(self) -> list[str]:
-        """The identities as they stand in the journal."""
-        return [one.key for one in self.ids]
-
-    def part(self, ids: tuple[SampleId, ...]) -> Batch:
-        """The same for some of the samples."""
-        return self if len(ids) == len(self.ids) else Batch(self.lane, self.node, self.query, self.request, ids)
-
-    def without(self, gone: Container[str]) -> Batch:
-        """The same for the samples that are not `gone`."""
-        return self.part(tuple(one for one in self.ids if one.key not in gone))
+from archc.runtime.query import Batch, Query, Sample
+from archc.runtime.records import Attempt, Claim, Outcome
 
 
 class Governor:
     """Serves all questions of a session."""
 
-    def __init__(self, lanes: Mapping[str, Lane], journal: Journal | None, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        lanes: Mapping[str, Lane],
+        journal: Journal | None,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+        run: str = "",
+    ) -> None:
         self._lanes = lanes
         self._journal = journal
         self.clock = clock
+        self._sleep = sleep
+        self._run = run
         self._ledger = Ledger()
         self._claimed: dict[str, asyncio.Future[None]] = {}
+        self._stopped = asyncio.Event()
+        self.breach: Diagnostic | None = None
+        """A server has written more than it was allowed to, so that no budget can be kept: nothing more is sent."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing more is sent."""
+        return self._stopped.is_set()
+
+    def stop(self) -> None:
+        """Sends nothing more: what is under way comes to its end, what is not yet sent is refused."""
+        self._stopped.set()
 
     async def ask(
         self,
@@ -113,9 +77,12 @@ class Governor:
         schema: str | None,
         logprobs: bool,
     ) -> tuple[Sample, ...]:
-        """The samples in order: from the journal where they are, else bought. See `archc.calls.Ask`."""
+        """The samples in order: from the journal where they are, else bought. See `archc.calls.Ask`.
+
+        Raises RunError where nothing can go on: the journal is broken, a server does not keep to what it is told.
+        """
         lane = self._lanes[model]
-        calls = CallSet(lane.backend.fingerprint, messages, sampling, schema, logprobs, query.seed, (node.site, *path))
+        calls = CallSet(lane.fingerprint, messages, sampling, schema, logprobs, query.seed, (node.site, *path))
         request = Request(
             messages, sampling, (), Purpose(node.op.name, prompt, query.question[-1].content), schema, logprobs
         )
@@ -128,7 +95,7 @@ class Governor:
             if not limit.expired():
                 raise
         if (late := batch.without(samples)) and (ended := query.first_to_end):
-            samples |= self._refuse(late, ended, "the time is over")
+            self._refuse(late, samples, Failed(FailureKind.BUDGET, "the time is over"), ended)
         return tuple(samples[key] for key in batch.keys)
 
     def price(self, model: str, completions: Sequence[Completion]) -> Spend:
@@ -148,12 +115,14 @@ class Governor:
                 await asyncio.wait({self._claimed[key] for key in missing.keys})
 
     def _known(self, batch: Batch) -> dict[str, Sample]:
+        failed = batch.query.failed
+        known: dict[str, Sample] = {key: failed[key] for key in batch.keys if key in failed}
         find = self._journal.get if self._journal else batch.query.memory.get
-        known: dict[str, Sample] = {key: found for key in batch.keys if (found := find(key)) is not None}
-        if known:
-            prompt, calls = batch.request.purpose.prompt, len(known)
+        found = {key: one for key in batch.keys if key not in known and (one := find(key)) is not None}
+        if found:
+            prompt, calls = batch.request.purpose.prompt, len(found)
             batch.query.trace.emit("cached", query=batch.query.id, node=batch.node.id, prompt=prompt, calls=calls)
-        return known
+        return known | found
 
     async def _buy(self, batch: Batch, samples: dict[str, Sample]) -> None:
         """Claims the identities, so that nobody else in this process buys them too, and buys what the budget allows."""
@@ -178,78 +147,176 @@ class Governor:
         while rest:
             granted = await self._ledger.reserve(rest.query.scopes, each, len(rest.keys))
             if isinstance(granted, Scope):
-                samples |= self._refuse(rest, granted, granted.lacks(each))
-                return
-            now = rest.part(rest.ids[:granted])
-            outcome = await self._attempt(now, attempt, each * granted)
-            if not isinstance(outcome, CallError):
-                samples |= zip(now.keys, outcome, strict=True)
-            elif await rest.lane.pause(attempt, outcome):
-                attempt += 1
-                continue
+                return self._refuse(rest, samples, Failed(FailureKind.BUDGET, granted.lacks(each)), granted)
+            tried, outcome = await self._attempt(rest.part(rest.ids[:granted]), attempt, each)
+            if self.breach:
+                raise RunError(self.breach)
+            if isinstance(outcome, CallError):
+                if self.stopped or await self._pause(rest.lane, attempt, outcome):
+                    attempt += 1
+                    if self.stopped:
+                        return self._refuse(rest, samples, _STOPPED)
+                    continue
+                self._fail(tried, samples, outcome.failed)
+            elif not tried:
+                await self._elsewhere(rest, samples)
             else:
-                samples |= dict.fromkeys(now.keys, outcome.failed)
-            rest, attempt = rest.part(rest.ids[granted:]), 0
+                samples |= zip(tried.keys, outcome, strict=True)
+            rest, attempt = rest.without(samples), 0
 
-    async def _attempt(self, batch: Batch, attempt: int, reserved: Spend) -> Sequence[Completion] | CallError:
-        """One try. The reservation is settled and the trace told in every case."""
-        request = replace(batch.request, seeds=tuple(one.seed for one in batch.ids))
-        spent, outcome, reason = Spend(), "aborted", ""
-        started = self.clock()
+    async def _pause(self, lane: Lane, attempt: int, error: CallError) -> bool:
+        """Waits before the next try; False if there should be none. Ends early when nothing more is sent."""
+        pausing = asyncio.ensure_future(lane.pause(attempt, error))
+        stopping = asyncio.ensure_future(self._stopped.wait())
+        try:
+            await asyncio.wait((pausing, stopping), return_when=asyncio.FIRST_COMPLETED)
+            return not pausing.done() or pausing.result()
+        finally:
+            pausing.cancel()
+            stopping.cancel()
+
+    async def _elsewhere(self, batch: Batch, samples: dict[str, Sample]) -> None:
+        """Waits while another process buys these: a file tells nobody that it has changed."""
+        assert self._journal
+        wait = _LOOK_AGAIN_S
+        while all(map(self._journal.is_being_bought, batch.keys)):
+            await self._sleep(wait)
+            wait = min(2 * wait, 16 * _LOOK_AGAIN_S)
+        samples |= self._known(batch)
+
+    async def _attempt(self, batch: Batch, number: int, each: Spend) -> tuple[Batch, Sequence[Completion] | CallError]:
+        """One try, with what was tried: none of it if others are buying it all.
+
+        The reservation is settled, and the journal and the trace are told, in every case.
+        """
+        reserved = each * len(batch.keys)
+        outcome = Outcome("free", NOTHING, {})
+        began, sent, claim = self.clock(), None, None
         try:
             async with batch.lane.slot():
-                spent = reserved  # what it may have cost if it is cancelled from here on
-                completions = await batch.lane.backend.complete(request)
-                spent, outcome = priced(len(batch.keys), _total(completions), batch.lane.model.shared.price), "ok"
-                await self._keep(batch, completions)  # in its place still: a kill loses no more than are in flight
-                return completions
+                if self.stopped:
+                    return batch, CallError(FailureKind.STOPPED, _STOPPED.reason)
+                claim = await self._claim(batch, each)
+                batch = batch.only(claim.keys)
+                mine = each * len(claim.keys)
+                self._ledger.settle(batch.query.scopes, reserved - mine, NOTHING)
+                reserved = mine
+                if not batch:
+                    return batch, ()
+                sent, outcome = self.clock(), Outcome("doubt", reserved, {}, reason="aborted")
+                try:
+                    request = replace(batch.request, seeds=tuple(one.seed for one in batch.ids))
+                    completions = await batch.lane.backend.complete(request)
+                    spent = priced(len(batch.keys), _total(completions), batch.lane.model.shared.price)
+                    samples = dict(zip(batch.keys, completions, strict=True))
+                    outcome = Outcome("ok", spent, samples, batch.lane.fingerprint)
+                except CallError as error:
+                    outcome = _failed(error, reserved)
+                    raise
+                finally:  # in its place still: a kill leaves no more in doubt than are in flight
+                    await self._settle(batch, claim, outcome)
+                return batch, completions
         except CallError as error:
-            spent = reserved if error.billed else Spend()
-            outcome, reason = error.failed.kind, error.failed.reason
-            return error
+            return batch, error
         finally:
-            self._ledger.settle(batch.query.scopes, reserved, spent)
-            self._note(batch, attempt, started, outcome, spent, reason)
+            self._ledger.settle(batch.query.scopes, reserved, outcome.spent)
+            self._watch(batch, outcome, reserved)
+            if batch:
+                self._note(batch, number, began, sent, claim, outcome)
 
-    async def _keep(self, batch: Batch, completions: Sequence[Completion]) -> None:
+    async def _claim(self, batch: Batch, each: Spend) -> Claim:
         if self._journal is None:
-            batch.query.memory.update(zip(batch.keys, completions, strict=True))
-            return
-        fingerprint = batch.lane.backend.fingerprint
-        await self._journal.put([(k, fingerprint, c) for k, c in zip(batch.keys, completions, strict=True)])
+            return Claim(0, tuple(batch.keys))
+        query, model = batch.query, batch.lane.model.name
+        attempt = Attempt(self._run, query.id, batch.node.id, model, query.blocks, each, tuple(batch.keys))
+        return await self._journal.reserve(attempt)
 
-    def _refuse(self, batch: Batch, scope: Scope, reason: str) -> dict[str, Failed]:
+    async def _settle(self, batch: Batch, claim: Claim, outcome: Outcome) -> None:
+        if self._journal is None:
+            batch.query.memory.update(outcome.samples)
+        else:
+            await self._journal.settle(claim, outcome)
+
+    def _watch(self, batch: Batch, outcome: Outcome, reserved: Spend) -> None:
+        """Stops everything once a server has written more than it was told, where that may break a budget."""
+        scopes = [s for s in batch.query.scopes if s.limit.limited - {"calls"}]
+        over = outcome.spent.completion > reserved.completion or any(s.lacks(NOTHING) for s in scopes)
+        if outcome.state == "ok" and scopes and over and self.breach is None:
+            self.breach = errors.BudgetBreach(
+                span=batch.node.span,
+                model=batch.lane.model.name,
+                got=outcome.spent.completion,
+                most=reserved.completion,
+            )
+
+    def _fail(self, batch: Batch, samples: dict[str, Sample], failed: Failed, *, whole: bool = False) -> None:
+        """Puts a failure in the place of samples, for good; `whole`: one that ends the question."""
+        missing: dict[str, Failed] = dict.fromkeys(batch.keys, failed)
+        samples |= missing
+        batch.query.failed.update(missing)
+        if self._journal:
+            self._journal.fail(self._run, batch.query.id, missing, whole)
+
+    def _refuse(self, batch: Batch, samples: dict[str, Sample], failed: Failed, scope: Scope | None = None) -> None:
+        """The same for samples that are not asked for; `scope` is what has no room for them."""
         query, calls = batch.query, len(batch.keys)
-        place = {"block": True} if scope.inner else {}
-        if not scope.inner:
-            query.refusals.append(reason)
-        query.trace.emit("refused", query=query.id, node=batch.node.id, calls=calls, reason=reason, **place)
-        if not scope.inner and any(one.limit.on_exhausted == "error" for one in query.scopes):
-            raise RunError(errors.BudgetExhausted(span=batch.node.span, reason=reason))
-        return dict.fromkeys(batch.keys, Failed(FailureKind.BUDGET, reason))
+        whole = not (scope and scope.block)
+        place = {} if whole else {"block": True}
+        query.trace.emit("refused", query=query.id, node=batch.node.id, calls=calls, reason=failed.reason, **place)
+        self._fail(batch, samples, failed, whole=whole)
+        if whole:
+            self._exhausted(batch, failed)
+
+    def _exhausted(self, batch: Batch, failed: Failed) -> None:
+        """Notes that the whole question could not have all that it asked for."""
+        batch.query.refusals.append(failed)
+        is_error = any(scope.limit.on_exhausted == "error" for scope in batch.query.scopes)
+        if is_error and failed.kind is FailureKind.BUDGET:
+            raise RunError(errors.BudgetExhausted(span=batch.node.span, reason=failed.reason))
 
     def _left(self, query: Query) -> float | None:
         """Seconds until the nearest deadline, if there is one."""
         ending = query.first_to_end
         return None if ending is None or ending.deadline is None else max(0.0, ending.deadline - self.clock())
 
-    def _note(self, batch: Batch, attempt: int, started: float, outcome: str, spent: Spend, reason: str) -> None:
-        event: dict[str, Any] = {
-            "query": batch.query.id,
-            "node": batch.node.id,
-            "span": str(batch.node.span),
-            "model": batch.lane.model.name,
-            "prompt": batch.request.purpose.prompt,
-            "samples": [one.index for one in batch.ids],
-            "attempt": attempt,
-            "seconds": round(self.clock() - started, 6),
-            "outcome": outcome,
-            "calls": spent.calls,
-            "prompt_tokens": spent.prompt,
-            "completion_tokens": spent.completion,
-            "usd": spent.usd,
-        }
-        batch.query.trace.emit("call", **event, **({"reason": reason} if reason else {}))
+    def _note(
+        self, batch: Batch, attempt: int, began: float, sent: float | None, claim: Claim | None, outcome: Outcome
+    ) -> None:
+        usage = _total(list(outcome.samples.values()))
+        now, trace = self.clock(), batch.query.trace
+        trace.emit(
+            "call",
+            query=batch.query.id,
+            node=batch.node.id,
+            span=str(batch.node.span),
+            model=batch.lane.model.name,
+            prompt=batch.request.purpose.prompt,
+            samples=[one.index for one in batch.ids],
+            attempt=attempt,
+            id=claim.id if claim else None,
+            sent=None if sent is None else trace.at(sent),
+            seconds=round(now - began, 6),
+            outcome="ok" if outcome.state == "ok" else outcome.kind,
+            calls=outcome.spent.calls,
+            prompt_tokens=outcome.spent.prompt,
+            cached_tokens=usage.cached,
+            completion_tokens=outcome.spent.completion,
+            usd=outcome.spent.usd,
+            **({"reason": outcome.reason} if outcome.reason else {}),
+        )
+
+
+_LOOK_AGAIN_S = 0.02
+_STOPPED = Failed(FailureKind.STOPPED, "the run was stopped")
+
+
+def _failed(error: CallError, reserved: Spend) -> Outcome:
+    """What an attempt that failed has cost: nothing, or nobody knows, or its worst case in vain."""
+    kind, reason = error.failed.kind, error.failed.reason
+    if not error.billed:
+        return Outcome("free", NOTHING, {}, kind=kind, reason=reason)
+    unknown = kind in (FailureKind.TIMEOUT, FailureKind.CONNECTION)
+    return Outcome("doubt" if unknown else "billed", reserved, {}, kind=kind, reason=reason)
 
 
 def _requests(batch: Batch) -> list[Batch]:

@@ -1,55 +1,54 @@
-"""Journal: every completion that was paid for, durable before it is used, found again by its call's identity.
+"""Journal: every attempt before it is sent, and every completion before it is used; found again by its call's identity.
 
 One SQLite file in WAL mode with `synchronous=FULL`, written by one thread that commits whatever has gathered while the
-last commit was under way. It is the cache, the resume log and the replay tape.
+last commit was under way. It is the cache, the ledger, the resume log and the replay tape, and processes share it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import queue
 import threading
-import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from archc import errors
-from archc.calls import Completion, Finish, Usage
+from archc.calls import NOTHING, Completion, Failed
 from archc.diagnostics import Diagnostic, RunError
+from archc.runtime.locks import Owner
+from archc.runtime.records import Attempt, Claim, Outcome, Past
+from archc.runtime.store import Store
 
-if TYPE_CHECKING:
-    import apsw
+T = TypeVar("T")
 
-SCHEMA_VERSION = 1
-
-SMALL = 1024
-"""Bodies below so many bytes are kept as they are: setting up a compressor costs more than it saves."""
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS completions (
-    key BLOB PRIMARY KEY,       -- the call's identity, SHA-256
-    model TEXT NOT NULL,        -- the model's fingerprint
-    body BLOB NOT NULL,         -- JSON (text, finish, usage, logprob), as zlib where that is worth it
-    crc INTEGER NOT NULL        -- CRC-32 of body
-) STRICT, WITHOUT ROWID;
-"""
-
-_Write = tuple[list[tuple[str, str, bytes]], "asyncio.Future[None]"]
+_Job = Callable[[Store], Any]
+_Write = tuple[_Job, "asyncio.Future[Any] | None"]
 
 
 class Journal:
     """Opened once per session. Not for use from several event loops."""
 
     def __init__(self, path: Path) -> None:
+        """Raises RunError if the file can't be used."""
         self.path = path
         self._failure: Diagnostic | None = None
-        self._reader = _open(path)
-        self._connection = _open(path)
+        self._reader = opened(path)
+        try:
+            self._store = opened(path)
+            try:
+                [[name]] = self._store.rows("SELECT lower(hex(randomblob(8)))")
+                self._owner = Owner(path, name)
+            except OSError as error:
+                self._store.close()
+                raise RunError(_bad(path, error)) from None
+        except BaseException:
+            self._reader.close()
+            raise
+        self._store.owner = name
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._queue.put((Store.bury_the_dead, None))
         self._writer = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self._writer.start()
 
@@ -58,47 +57,95 @@ class Journal:
 
         Raises RunError if the file cannot be read, or no longer be written: then nothing more should be bought.
         """
+        return self._read(lambda store: store.get(key))
+
+    def is_being_bought(self, key: str) -> bool:
+        """Whether another living process has claimed that sample and has not paid for it yet. Raises RunError."""
+        return self._read(lambda store: store.is_being_bought(key))
+
+    def _read(self, job: Callable[[Store], T]) -> T:
         import apsw
 
         if self._failure:
             raise RunError(self._failure)
         try:
-            rows = self._reader.execute("SELECT body, crc FROM completions WHERE key = ?", (bytes.fromhex(key),))
-            row = rows.fetchone()
+            return job(self._reader)
         except apsw.Error as error:
             raise RunError(_bad(self.path, error)) from None
-        return _unpack(row[0], row[1]) if row else None
 
-    async def put(self, entries: Sequence[tuple[str, str, Completion]]) -> None:
-        """Stores `(key, model fingerprint, completion)` rows; returns once they are on disk.
+    async def reserve(self, attempt: Attempt) -> Claim:
+        """Claims those of the attempt's samples that nobody has or buys; returns once that is on disk.
 
-        Raises RunError if they cannot be written. Waits for the disk when cancelled, too: until the rows are there,
-        others would buy them again.
+        Then they must be settled. When cancelled, it settles them itself: nothing was sent. Raises RunError.
         """
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.put(([(key, model, _pack(completion)) for key, model, completion in entries], done))
+        done = self._put(lambda store: store.reserve(attempt))
         try:
-            await asyncio.shield(done)
+            return await asyncio.shield(done)
         except asyncio.CancelledError:
             await asyncio.wait([done])
+            if not done.exception() and done.result().keys:
+                await self.settle(done.result(), Outcome("free", NOTHING, {}, reason="cancelled"))
             raise
+
+    async def settle(self, claim: Claim, outcome: Outcome) -> None:
+        """Books what an attempt cost and stores what it brought; returns once that is on disk.
+
+        Raises RunError if it cannot be. Waits for the disk when cancelled, too: until the rows are there, others would
+        buy them again.
+        """
+        await self._durable(lambda store: store.settle(claim, outcome))
+
+    async def begin(self, name: str, recipe: Mapping[str, Any], seed: int) -> Past:
+        """Goes on with the run of that name that is not over, or begins one. Raises RunError."""
+        return await self._durable(lambda store: store.begin(name, recipe, seed))
+
+    async def end(self, run: str) -> None:
+        """Nothing is left to do in that run. Raises RunError."""
+        await self._durable(lambda store: store.end(run))
+
+    def ask(self, run: str, query: str, question: str) -> None:
+        """Notes that a query begins, before anything that is written later."""
+        self._queue.put((lambda store: store.ask(run, query, question), None))
+
+    def fail(self, run: str, query: str, failed: Mapping[str, Failed], whole: bool) -> None:
+        """Notes what stands in the place of samples, before anything that is written later."""
+        self._queue.put((lambda store: store.fail(run, query, failed, whole), None))
+
+    def answer(self, run: str, query: str, result: str) -> None:
+        """Notes what a query came to, before anything that is written later."""
+        self._queue.put((lambda store: store.answer(run, query, result), None))
 
     def close(self) -> None:
         """Commits what is left and closes the file. May be called twice."""
         if self._writer.is_alive():
             self._queue.put(None)
             self._writer.join()
+        self._owner.close()
         self._reader.close()
-        self._connection.close()
+        self._store.close()
+
+    async def _durable(self, job: Callable[[Store], T]) -> T:
+        done = self._put(job)
+        try:
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            await asyncio.wait([done])
+            raise
+
+    def _put(self, job: Callable[[Store], T]) -> asyncio.Future[T]:
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queue.put((job, done))
+        return done
 
     def _write_all(self) -> None:
         while (first := self._queue.get()) is not None:
             batch = [first, *self._drain()]
-            writes = [w for w in batch if w is not None]
-            self._failure = _commit(self._connection, self.path, [row for rows, _ in writes for row in rows])
-            done = [waiting for _, waiting in writes]
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                done[0].get_loop().call_soon_threadsafe(_resolve, done, self._failure)
+            writes = [write for write in batch if write is not None]
+            results = self._commit([job for job, _ in writes])
+            waiting = [(done, result) for (_, done), result in zip(writes, results, strict=True) if done]
+            if waiting:
+                with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                    waiting[0][0].get_loop().call_soon_threadsafe(_resolve, waiting, self._failure)
             if None in batch:
                 return
 
@@ -110,74 +157,38 @@ class Journal:
             except queue.Empty:
                 return gathered
 
+    def _commit(self, jobs: list[_Job]) -> list[Any]:
+        """What the jobs give, in one transaction; after a failure nothing more is written."""
+        import apsw
 
-def _open(path: Path) -> apsw.Connection:
+        if not self._failure:
+            try:
+                with self._store.transaction():
+                    return [job(self._store) for job in jobs]
+            except (apsw.Error, ValueError, OSError) as error:
+                self._failure = _bad(self.path, error)
+        return [None] * len(jobs)
+
+
+def opened(path: Path) -> Store:
+    """The file, to be closed. Raises RunError if it can't be used."""
     import apsw
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-        connection = apsw.Connection(str(path))
-    except (apsw.Error, OSError) as error:
+        return Store(path)
+    except (apsw.Error, OSError, ValueError) as error:
         raise RunError(_bad(path, error)) from None
-    try:
-        connection.set_busy_timeout(30_000)
-        connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
-        with connection:
-            connection.execute(_SCHEMA)
-            connection.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
-        [[version]] = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchall()
-        if version != str(SCHEMA_VERSION):
-            raise ValueError(f"it has schema {version}, this archc reads schema {SCHEMA_VERSION}")
-    except (apsw.Error, ValueError) as error:
-        connection.close()
-        raise RunError(_bad(path, error)) from None
-    return connection
-
-
-def _commit(connection: apsw.Connection, path: Path, rows: list[tuple[str, str, bytes]]) -> Diagnostic | None:
-    import apsw
-
-    try:
-        with connection:
-            connection.executemany(
-                "INSERT OR REPLACE INTO completions VALUES (?, ?, ?, ?)",
-                [(bytes.fromhex(key), model, body, zlib.crc32(body)) for key, model, body in rows],
-            )
-    except (apsw.Error, ValueError) as error:
-        return _bad(path, error)
-    return None
 
 
 def _bad(path: Path, error: Exception) -> Diagnostic:
     return errors.BadJournal(path=str(path), problem=str(error))
 
 
-def _resolve(waiting: Sequence[asyncio.Future[None]], failure: Diagnostic | None) -> None:
-    for done in waiting:
+def _resolve(waiting: list[tuple[asyncio.Future[Any], Any]], failure: Diagnostic | None) -> None:
+    for done, result in waiting:
         if done.cancelled():
             continue
         if failure:
             done.set_exception(RunError(failure))
         else:
-            done.set_result(None)
-
-
-def _pack(completion: Completion) -> bytes:
-    usage = completion.usage
-    content: dict[str, Any] = {
-        "text": completion.text,
-        "finish": completion.finish,
-        "usage": [usage.prompt, usage.completion, usage.cached],
-        "logprob": completion.logprob,
-    }
-    body = json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    return body if len(body) < SMALL else zlib.compress(body, 1)
-
-
-def _unpack(body: bytes, crc: int) -> Completion | None:
-    if zlib.crc32(body) != crc:
-        return None
-    plain = body if body.startswith(b"{") else zlib.decompress(body)
-    content = json.loads(plain.decode("utf-8", "surrogatepass"))
-    return Completion(content["text"], Finish(content["finish"]), Usage(*content["usage"]), content["logprob"])
+            done.set_result(result)

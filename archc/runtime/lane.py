@@ -31,6 +31,11 @@ class Lane:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _throttle: AbstractAsyncContextManager[Any] | None = field(init=False)
 
+    @property
+    def fingerprint(self) -> str:
+        """Names what changes the model's answers."""
+        return self.backend.fingerprint
+
     def __post_init__(self) -> None:
         self._gate = asyncio.Semaphore(self.model.shared.concurrency)
         rate = self.model.shared.rate

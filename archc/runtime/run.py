@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Literal
 
 from archc.calls import Spend
@@ -12,7 +14,7 @@ from archc.ir.graph import Graph
 from archc.runtime.trace import Event
 from archc.values import Candidate
 
-Status = Literal["ok", "exhausted", "failed"]
+Status = Literal["ok", "exhausted", "failed", "stopped"]
 
 
 @dataclass(slots=True)
@@ -118,6 +120,12 @@ class Run:
     """Which budget ended it."""
     abstained: bool = False
     """Whether the answer is that there is none."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what it came to, the same for every run that takes the same answers from its models."""
+        content = [self.status, self.answer, [_candidate_json(c) for c in self.candidates]]
+        return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @property
     def text(self) -> str | None:

@@ -19,7 +19,8 @@ from archc.ir.condition import Condition
 from archc.ir.control import NoResult
 from archc.ir.op import Turn
 from archc.ir.region import Node, Region
-from archc.runtime.governor import Governor, Query
+from archc.runtime.governor import Governor
+from archc.runtime.query import Query
 from archc.spec.model import Budget
 from archc.values import CandidateSet
 
@@ -181,9 +182,13 @@ class NodeRun:
         """See `archc.ir.op.Context`."""
         path = self._frame.path if self._frame.copy is None else (*self._frame.path, self._frame.copy)
         base = self._led_here()
+        query = self._query
+        if limit:
+            place = ".".join(map(str, (self._node.id, *path)))
+            query = query.within(place, limit, self._governor.clock(), base)
         frame = Frame(
             self._node.op.blocks[block],
-            self._query.within(limit, self._governor.clock(), base) if limit else self._query,
+            query,
             arrives,
             outer=self._frame,
             path=path if turn is None else (*path, turn),
@@ -258,6 +263,7 @@ _REMEDIES = {
     FailureKind.NOT_FOUND: "compare `model` and `base_url` with what the server offers",
     FailureKind.OVERLOAD: "lower the model's `concurrency`, or raise its `retries`",
     FailureKind.RATE_LIMIT: "set the model's `rate`, lower its `concurrency`, or raise its `retries`",
+    FailureKind.STOPPED: "the same command goes on from there",
     FailureKind.TIMEOUT: "raise the model's `timeout`, or lower its `concurrency`",
 }
 """What to do about the failures that somebody can do something about."""

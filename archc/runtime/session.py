@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -12,16 +13,18 @@ from types import TracebackType
 from typing import Self
 
 from archc import backends, errors
-from archc.calls import Backend, Conversation, KeyFor, Message
+from archc.calls import NOTHING, Backend, Conversation, FailureKind, KeyFor, Message
 from archc.diagnostics import Diagnostic, RunError, SpecError
-from archc.ir.graph import Model
+from archc.ir.graph import Graph, Model
 from archc.planning.plan import Plan
 from archc.runtime.budget import Scope
-from archc.runtime.governor import Governor, Query
+from archc.runtime.governor import Governor
 from archc.runtime.journal import Journal
 from archc.runtime.lane import Lane
+from archc.runtime.query import Query
+from archc.runtime.records import Past
 from archc.runtime.run import Run, Status, Tally, tallies_of
-from archc.runtime.schedule import Result, execute
+from archc.runtime.schedule import execute
 from archc.runtime.trace import Listener, Trace
 from archc.spec.model import Budget
 from archc.values import Candidate
@@ -55,10 +58,12 @@ class Session:
         journal: Path | None = None,
         budget: Budget | None = None,
         listeners: Sequence[Listener] = (),
+        name: str = "",
     ) -> None:
-        """`budget` holds for the whole session, beside the spec's own, which holds for each question.
+        """`budget` holds for the whole run, beside the spec's own, which holds for each question.
 
-        Raises SpecError for a budget in USD if a model has no price.
+        With a `name`, the run of that name goes on that was begun with the same journal and has not ended: what it
+        has spent stays spent. Raises SpecError for a budget in USD if a model has no price.
         """
         self._models = [model for model in plan.graph.models if model.name in plan.graph.asked]
         if budget and budget.usd is not None and (unpriced := [m for m in self._models if m.shared.price is None]):
@@ -67,6 +72,10 @@ class Session:
         self.seed = seed
         self._world = world
         self._journal_path = journal
+        self._journal: Journal | None = None
+        self._name = name
+        self.past = Past("", (), 0)
+        """The run's id in the journal, and what earlier starts of it left."""
         self._run_scope = Scope("this run", budget, shared=True) if budget else None
         self._open = AsyncExitStack()
         self._listeners = tuple(listeners)
@@ -90,7 +99,7 @@ class Session:
 
     async def _start(self) -> None:
         world = self._world
-        journal = Journal(self._journal_path) if self._journal_path else None
+        journal = self._journal = Journal(self._journal_path) if self._journal_path else None
         if journal:
             self._open.callback(journal.close)
         backends: dict[tuple[str, str, str], Backend] = {}
@@ -107,47 +116,89 @@ class Session:
                     tasks.create_task(backend.start())
         except BaseExceptionGroup as group:
             raise cause_of(group) from None
-        self._governor = Governor(lanes, journal, world.clock)
+        if journal:
+            fingerprints = {name: lane.fingerprint for name, lane in lanes.items()}
+            recipe = {"plan": self.plan.recipe, "fingerprints": fingerprints}
+            self.past = await journal.begin(self._name, recipe, self.seed)
+        self._governor = Governor(lanes, journal, world.clock, world.sleep, self.past.run)
         self._began = world.clock()
-        if self._run_scope and self._run_scope.limit.seconds is not None:
-            self._run_scope.deadline = self._began + self._run_scope.limit.seconds
+        if self._run_scope:
+            self._run_scope.spent = sum((spent for _, _, spent in self.past.spent), NOTHING)
+            if self._run_scope.limit.seconds is not None:
+                self._run_scope.deadline = self._began + self._run_scope.limit.seconds
+
+    @property
+    def run(self) -> str:
+        """The run's id in the journal; empty without one."""
+        return self.past.run
+
+    @property
+    def breach(self) -> Diagnostic | None:
+        """Why nothing more is sent, if a server does not keep to what it is told."""
+        return self._governor.breach
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing more is sent."""
+        return self._governor.stopped
+
+    def stop(self) -> None:
+        """Sends nothing more: calls under way come to their end, and questions to what they have by then."""
+        self._governor.stop()
+
+    async def end(self) -> None:
+        """Says that nothing is left to do in this run, so that its name begins a new one."""
+        if self._journal:
+            await self._journal.end(self.run)
 
     async def answer(self, question: str | Conversation, id: str = "0") -> Run:
         """Runs the plan on one question. Failures are in the Run; only bugs and cancellation raise."""
         conversation = (Message("user", question),) if isinstance(question, str) else question
-        tally = Tally(id, tallies_of(self.plan.graph), self.plan.graph.owners)
+        graph, started = self.plan.graph, self._world.clock()
+        tally = Tally(id, tallies_of(graph), graph.owners)
         trace = Trace(self._world.clock, self._began, (tally, *self._listeners))
-        started = self._world.clock()
-        seconds = self.plan.graph.budget.seconds
-        deadline = None if seconds is None else started + seconds
-        own = Scope("one question", self.plan.graph.budget, deadline=deadline)
+        deadline = None if graph.budget.seconds is None else started + graph.budget.seconds
+        past = [(blocks, spent) for query, blocks, spent in self.past.spent if query == id]
+        own = Scope("one question", graph.budget, sum((spent for _, spent in past), NOTHING), deadline=deadline)
         scopes = (own, self._run_scope) if self._run_scope else (own,)
-        query = Query(id, conversation, self.seed, scopes, trace)
-        trace.emit("question", query=id, spec=self.plan.graph.name, seed=self.seed)
-        result = await self._result(query)
-        run = _run(query, result, tally, self._world.clock() - started)
+        query = Query(id, conversation, self.seed, scopes, trace, past=past)
+        if self._journal:
+            self._journal.ask(self.run, id, json.dumps([[m.role, m.content] for m in conversation]))
+        trace.emit("question", query=id, spec=graph.name, seed=self.seed)
+        run = await answered(graph, self._governor, query, tally)
+        if self._journal and run.status != "stopped":
+            self._journal.answer(self.run, id, run.digest)
         trace.emit("answer", query=id, status=run.status, answer=run.answer, seconds=round(run.seconds, 6))
         return run
 
-    async def _result(self, query: Query) -> Result:
-        try:
-            return await execute(self.plan.graph.body, self._governor, query)
-        except (RunError, BaseExceptionGroup) as error:
-            cause = cause_of(error)
-            if isinstance(cause, RunError):
-                return cause.diagnostic
+
+async def answered(graph: Graph, governor: Governor, query: Query, tally: Tally) -> Run:
+    """What a graph comes to for one question; `tally` listens to the query's trace. Failures are in the Run."""
+    started = governor.clock()
+    try:
+        result = await execute(graph.body, governor, query)
+    except (RunError, BaseExceptionGroup) as group:
+        cause = cause_of(group)
+        if not isinstance(cause, RunError):
             raise cause from None
-
-
-def _run(query: Query, result: Result, tally: Tally, seconds: float) -> Run:
-    exhausted = next(iter(query.refusals), "")
+        result = cause.diagnostic
     error = result if isinstance(result, Diagnostic) else None
     candidates = () if isinstance(result, Diagnostic) else result.candidates
-    status: Status = "exhausted" if exhausted else "ok" if candidates else "failed"
-    answer = _answer(candidates[0]) if candidates else None
-    notes = tuple(tally.notes)
-    abstained = bool(candidates) and candidates[0].abstained
-    return Run(query.id, status, answer, candidates, tally.nodes, notes, seconds, error, exhausted, abstained)
+    reasons = [refused.reason for refused in query.refusals if refused.kind is FailureKind.BUDGET]
+    stopped = len(reasons) < len(query.refusals)
+    status: Status = "stopped" if stopped else "exhausted" if reasons else "ok" if candidates else "failed"
+    return Run(
+        query.id,
+        status,
+        _answer(candidates[0]) if candidates else None,
+        candidates,
+        tally.nodes,
+        tuple(tally.notes),
+        governor.clock() - started,
+        error,
+        exhausted=next(iter(reasons), ""),
+        abstained=bool(candidates) and candidates[0].abstained,
+    )
 
 
 def _answer(candidate: Candidate) -> str:

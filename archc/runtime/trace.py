@@ -25,9 +25,13 @@ class Trace:
         self._start = start
         self._listeners = tuple(listeners)
 
+    def at(self, moment: float) -> float:
+        """A reading of the clock as seconds since the session began."""
+        return round(moment - self._start, 6)
+
     def emit(self, event: str, **data: Any) -> None:
         """Records that something happened now."""
-        record = {"event": event, "at": round(self._clock() - self._start, 6), **data}
+        record = {"event": event, "at": self.at(self._clock()), **data}
         for listener in self._listeners:
             listener(record)
 

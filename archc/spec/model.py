@@ -26,6 +26,10 @@ class Budget(_Part):
     """Completions drawn from models."""
     tokens: PositiveInt | None = None
     """Prompt and completion tokens together."""
+    prompt_tokens: PositiveInt | None = None
+    """Tokens of all prompts."""
+    completion_tokens: PositiveInt | None = None
+    """Tokens that models write."""
     usd: PositiveFloat | None = None
     """Money, by the models' prices."""
     seconds: PositiveFloat | None = None
@@ -36,7 +40,10 @@ class Budget(_Part):
     @property
     def limited(self) -> frozenset[str]:
         """What is limited, but for time."""
-        return frozenset(unit for unit in ("calls", "tokens", "usd") if getattr(self, unit) is not None)
+        return frozenset(unit for unit in _SPENT if getattr(self, unit) is not None)
+
+
+_SPENT = ("calls", "tokens", "prompt_tokens", "completion_tokens", "usd")
 
 
 class Price(_Part):

@@ -1,0 +1,85 @@
+"""Query: a question being answered, and the samples that one of its steps asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field, replace
+
+from archc.calls import NOTHING, Completion, Conversation, Failed, Request, Spend
+from archc.ir.region import Node
+from archc.runtime.budget import Scope
+from archc.runtime.identity import SampleId
+from archc.runtime.lane import Lane
+from archc.runtime.trace import Trace
+from archc.spec.model import Budget
+
+Sample = Completion | Failed
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question being answered, or a part of it within a budget of its own."""
+
+    id: str
+    question: Conversation
+    seed: int
+    scopes: tuple[Scope, ...]
+    """The budgets that hold, the innermost last."""
+    trace: Trace
+    refusals: list[Failed] = field(default_factory=list)
+    """Why calls were not sent that the whole question needed, each time."""
+    memory: dict[str, Completion] = field(default_factory=dict)
+    """What was bought for this question, where there is no journal."""
+    failed: dict[str, Failed] = field(default_factory=dict)
+    """What stands in the place of samples: for this question that is final."""
+    past: Sequence[tuple[tuple[str, ...], Spend]] = ()
+    """What earlier starts of the run spent on it, and in which blocks."""
+
+    @property
+    def first_to_end(self) -> Scope | None:
+        """The scope with the earliest deadline, if there is one."""
+        timed = [scope for scope in self.scopes if scope.deadline is not None]
+        return min(timed, key=lambda scope: scope.deadline or 0.0, default=None)
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """The blocks with budgets of their own that it is in."""
+        return tuple(scope.block for scope in self.scopes if scope.block)
+
+    def within(self, block: str, limit: Budget, now: float, base: Spend) -> Query:
+        """The same for a block with a budget of its own."""
+        deadline = None if limit.seconds is None else now + limit.seconds
+        spent = sum((spend for blocks, spend in self.past if block in blocks), NOTHING)
+        scope = Scope("this block", limit, spent, deadline=deadline, block=block, base=base)
+        return replace(self, scopes=(*self.scopes, scope))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some samples of one ask: identities and what they have in common."""
+
+    lane: Lane
+    node: Node
+    query: Query
+    request: Request
+    ids: tuple[SampleId, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.ids)
+
+    @property
+    def keys(self) -> list[str]:
+        """The identities as they stand in the journal."""
+        return [one.key for one in self.ids]
+
+    def part(self, ids: tuple[SampleId, ...]) -> Batch:
+        """The same for some of the samples."""
+        return self if len(ids) == len(self.ids) else Batch(self.lane, self.node, self.query, self.request, ids)
+
+    def only(self, keys: Container[str]) -> Batch:
+        """The same for those samples."""
+        return self.part(tuple(one for one in self.ids if one.key in keys))
+
+    def without(self, gone: Container[str]) -> Batch:
+        """The same for the samples that are not `gone`."""
+        return self.part(tuple(one for one in self.ids if one.key not in gone))

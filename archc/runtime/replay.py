@@ -1,0 +1,102 @@
+"""Replay: a run told again from the journal alone, without a model, a server or a clock."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+from archc import errors
+from archc.calls import Backend, BackendOptions, Capabilities, Completion, Failed, Request
+from archc.diagnostics import ArchcBug, RunError
+from archc.planning.plan import Plan
+from archc.runtime.budget import Scope
+from archc.runtime.governor import Governor
+from archc.runtime.journal import Journal, opened
+from archc.runtime.lane import Lane
+from archc.runtime.query import Batch, Query, Sample
+from archc.runtime.records import Recorded
+from archc.runtime.run import Run, Tally, tallies_of
+from archc.runtime.session import answered
+from archc.runtime.trace import Trace
+
+TURNS = 10_000
+"""Turns of the event loop that all other work is given before a missing call is said to be missing: a branch of a race
+may have lost before its calls were answered, and then it loses here, too."""
+
+
+class _Tape(Backend):
+    """Stands for a model that is not asked."""
+
+    Options = BackendOptions
+    capabilities = Capabilities()
+
+    def __init__(self, fingerprint: str) -> None:
+        self._fingerprint = fingerprint
+
+    @property
+    def fingerprint(self) -> str:
+        return self._fingerprint
+
+    async def complete(self, request: Request) -> tuple[Completion, ...]:
+        raise ArchcBug("a replay has asked a model")
+
+
+class _Reader(Governor):
+    """Gives what the journal has, and buys nothing. There is no time here, so no deadline ever passes."""
+
+    whole: frozenset[str] = frozenset()
+
+    def _known(self, batch: Batch) -> dict[str, Sample]:
+        known = super()._known(batch)
+        for key in batch.keys:
+            if key in self.whole and isinstance(failed := known[key], Failed):
+                self._exhausted(batch, failed)
+        return known
+
+    def _left(self, query: Query) -> float | None:
+        return None
+
+    async def _buy(self, batch: Batch, samples: dict[str, Sample]) -> None:
+        for _ in range(TURNS):
+            await self._sleep(0)
+        raise RunError(errors.NotRecorded(span=batch.node.span, node=batch.node.id))
+
+
+def recorded_run(journal: Path, run: str) -> Recorded:
+    """A run of a journal, by the begin of its id. Raises RunError if there is no such one, or it has no recipe."""
+    with opened(journal) as store:
+        known = [id for [id] in store.rows("SELECT id FROM runs ORDER BY began DESC")]
+        same = [id for id in known if run and id.startswith(run)]
+        recorded = store.recorded(same[0]) if len(same) == 1 else None
+    if recorded is None or recorded.recipe is None:
+        hint = f"the last ones are {', '.join(known[:5])}" if known else "it has none at all"
+        raise RunError(errors.NoSuchRun(path=str(journal), run=run, hint=hint))
+    return recorded
+
+
+async def replayed(
+    plan: Plan, recorded: Recorded, journal: Path, sleep: Callable[[float], Awaitable[None]]
+) -> AsyncIterator[tuple[Run, bool | None]]:
+    """Each query's run, in their order, and whether it came to the same as it did then (None: it never ended).
+
+    Raises RunError if the journal has lost a call.
+    """
+    read = Journal(journal)
+    try:
+        lanes = {
+            model.name: Lane(model, _Tape(recorded.fingerprints[model.name]), sleep, random.Random(0))
+            for model in plan.graph.models
+            if model.name in recorded.fingerprints
+        }
+        governor = _Reader(lanes, read, lambda: 0.0, sleep)
+        for id, told in recorded.queries.items():
+            governor.whole = told.whole
+            scope = Scope("one question", plan.graph.budget)
+            tally = Tally(id, tallies_of(plan.graph), plan.graph.owners)
+            trace = Trace(governor.clock, 0.0, (tally,))
+            query = Query(id, told.question, recorded.seed, (scope,), trace, failed=dict(told.failures))
+            run = await answered(plan.graph, governor, query, tally)
+            yield run, None if told.result is None else told.result == run.digest
+    finally:
+        read.close()
