@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
+from signal import SIGINT
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -108,7 +109,7 @@ def _one(session: Session, question: str, screen: QuestionScreen, as_json: bool)
                     await session.end()
                 return run
 
-    run = api.run_loop(answer())
+    run = _run_loop(answer())
     if as_json:
         print(_shown(json.dumps(run.as_json(), ensure_ascii=False)))
         return _code(run)
@@ -142,18 +143,28 @@ T = TypeVar("T")
 
 
 async def _to_its_end(work: Coroutine[Any, Any, T], session: Session, console: Console) -> T:
-    """What the work comes to; the first Ctrl-C only ends the sending, the second one everything."""
-    task = asyncio.ensure_future(work)
+    """What the work comes to; the first Ctrl-C only ends the sending, the second one cancels everything."""
+    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+
+    def interrupted() -> None:
+        if session.stopped:
+            task.cancel()
+        else:
+            session.stop()
+            console.print("stopping when what is under way is there; Ctrl-C again stops now", markup=False)
+
+    loop.add_signal_handler(SIGINT, interrupted)
     try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        if task.done():
-            raise
-        session.stop()
-        console.print("stopping when what is under way is there; Ctrl-C again stops now", markup=False)
-        if (this := asyncio.current_task()) is not None:
-            this.uncancel()
         return await task
+    finally:
+        loop.remove_signal_handler(SIGINT)
+
+
+def _run_loop(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return api.run_loop(work)
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 def _tell_past(session: Session, console: Console) -> None:
@@ -181,7 +192,7 @@ def _many(
                     await session.end()
                 return summary
 
-    summary = api.run_loop(answers())
+    summary = _run_loop(answers())
     if as_json:
         print(json.dumps({**asdict(summary), "calls": screen.calls, "tokens": screen.tokens}))
     else:
