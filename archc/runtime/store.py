@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import astuple
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from archc.calls import Completion, Failed, FailureKind, Message, Spend
 from archc.runtime.locks import is_alive, refuse
@@ -26,6 +26,7 @@ from archc.runtime.records import (
     State,
     Told,
     as_bytes,
+    checksum,
     packed,
     unpacked,
 )
@@ -74,7 +75,7 @@ CREATE TABLE IF NOT EXISTS samples (
     attempt INTEGER NOT NULL,   -- who buys or bought it; 0 for what was imported
     model TEXT,                 -- the model's fingerprint
     body BLOB,                  -- JSON (text, finish, usage, logprob), as zlib where that is worth it; NULL until paid
-    crc INTEGER,                -- CRC-32 of body
+    crc INTEGER,                -- CRC-32 of key and body
     at INTEGER                  -- when it was paid
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS failures (
@@ -89,7 +90,8 @@ CREATE TABLE IF NOT EXISTS failures (
 """
 
 _FROM_1 = """
-INSERT OR IGNORE INTO samples SELECT key, 0, model, body, crc, unixepoch() FROM completions;
+INSERT OR IGNORE INTO samples SELECT key, 0, model, body, checksum(key, body), unixepoch() FROM completions
+WHERE crc = checksum(x'', body);
 DROP TABLE completions;
 """
 
@@ -124,6 +126,7 @@ class Store:
                 raise ValueError(f"it has schema {version}, this archc reads schema {SCHEMA_VERSION}")
             if version < SCHEMA_VERSION:
                 self.connection.execute(_SCHEMA)
+                self.connection.create_scalar_function("checksum", cast("Any", checksum), 2)
                 self.connection.execute(_FROM_1 if version == 1 else "")
                 self.connection.execute("INSERT OR REPLACE INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
 
@@ -166,7 +169,7 @@ class Store:
 
     def get(self, key: str) -> Completion | None:
         """The completion with that identity, if it was ever paid for. A damaged one counts as not there."""
-        rows = self.rows("SELECT body, crc FROM samples WHERE key = ?", (bytes.fromhex(key),))
+        rows = self.rows("SELECT key, body, crc FROM samples WHERE key = ?", (bytes.fromhex(key),))
         return unpacked(*rows[0]) if rows else None
 
     def reserve(self, attempt: Attempt) -> Claim:
@@ -200,7 +203,7 @@ class Store:
             " WHERE key = ?",
             (key,),
         )
-        if unpacked(body, crc) or (body is None and owner and self._is_alive(owner)):
+        if unpacked(key, body, crc) or (body is None and owner and self._is_alive(owner)):
             return False
         self.connection.execute(
             "UPDATE samples SET attempt = ?, model = NULL, body = NULL, crc = NULL WHERE key = ?", (attempt, key)
@@ -235,8 +238,8 @@ class Store:
         self._spend(claim.id, outcome.state, outcome.spent, outcome.reason)
         paid = []
         for key, completion in outcome.samples.items():
-            body = packed(completion)
-            paid.append((outcome.fingerprint, body, zlib.crc32(body), bytes.fromhex(key), claim.id))
+            body, id = packed(completion), bytes.fromhex(key)
+            paid.append((outcome.fingerprint, body, checksum(id, body), id, claim.id))
         if paid:
             self.connection.executemany(
                 "UPDATE samples SET model = ?, body = ?, crc = ?, at = unixepoch() WHERE key = ? AND attempt = ?", paid

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from archc.runtime.records import completion_of, content_of, packed, unpacked
+from archc.runtime.records import checksum, completion_of, content_of, packed, unpacked
 from archc.runtime.store import SCHEMA_VERSION, Store
 
 DAY_S = 86_400
@@ -70,7 +70,7 @@ def verify(store: Store) -> Health:
     samples, damaged = 0, []
     for key, body, crc in store.connection.execute("SELECT key, body, crc FROM samples WHERE body NOT NULL"):
         samples += 1
-        if unpacked(body, crc) is None:
+        if unpacked(key, body, crc) is None:
             damaged.append(key.hex())
     return Health(samples, tuple(damaged), tuple(said))
 
@@ -119,7 +119,7 @@ def exported(store: Store) -> Iterator[str]:
     for key, model, body, crc, at in store.connection.execute(
         "SELECT key, model, body, crc, at FROM samples WHERE body NOT NULL"
     ):
-        if sample := unpacked(body, crc):
+        if sample := unpacked(key, body, crc):
             yield json.dumps({"sample": key.hex(), "model": model, **content_of(sample), "at": at})
 
 
@@ -172,5 +172,6 @@ def _row(record: dict[str, Any]) -> tuple[str, dict[str, Any]]:
             "whole": int(record["whole"]),
         }
     body = packed(completion_of(record))
-    key, crc = bytes.fromhex(record["sample"]), zlib.crc32(body)
+    key = bytes.fromhex(record["sample"])
+    crc = checksum(key, body)
     return "samples", {"key": key, "attempt": 0, "model": record["model"], "body": body, "crc": crc, "at": record["at"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import stat
 from pathlib import Path
+from zlib import crc32
 
 import apsw
 import pytest
@@ -202,11 +203,11 @@ def test_a_run_is_told_as_it_was_noted(tmp_path: Path) -> None:
 def test_a_journal_of_schema_1_is_taken_over(tmp_path: Path) -> None:
     put(tmp_path / "j", KEY)
     connection = apsw.Connection(str(tmp_path / "j"))
-    [[body, crc]] = connection.execute("SELECT body, crc FROM samples").fetchall()
+    [[body]] = connection.execute("SELECT body FROM samples").fetchall()
     connection.execute("DROP TABLE samples; DROP TABLE attempts; DROP TABLE runs; DROP TABLE queries")
     connection.execute("DROP TABLE failures; UPDATE meta SET value = '1'")
     connection.execute("CREATE TABLE completions (key BLOB PRIMARY KEY, model TEXT, body BLOB, crc INTEGER)")
-    connection.execute("INSERT INTO completions VALUES (?, 'model', ?, ?)", (bytes.fromhex(KEY), body, crc))
+    connection.execute("INSERT INTO completions VALUES (?, 'model', ?, ?)", (bytes.fromhex(KEY), body, crc32(body)))
     connection.close()
 
     assert get(tmp_path / "j", KEY) == TEXT
