@@ -246,7 +246,7 @@ def session(
     listeners: Sequence[Listener] = (),
 ) -> Session:
     """For many questions: `async with session(plan) as s: await s.answer(…)`. Without `journal` nothing is kept."""
-    world = World(time.monotonic, asyncio.sleep, key_source(os.environ), connect)
+    world = World(time.monotonic, asyncio.sleep, key_source(os.environ), connect, time.time)
     return Session(plan, world, seed=seed, journal=journal, budget=budget, listeners=listeners)
 
 

@@ -24,7 +24,7 @@ FILES = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__in
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
 DOOR = {"archc", "archc.__main__"}
 
-HEAVY = {"apsw", "networkx", "aiohttp", "yarl", "xllamacpp", "uvloop", "lark", "pygls", "lsprotocol"}
+HEAVY = {"apsw", "networkx", "aiohttp", "yarl", "xllamacpp", "uvloop", "lark", "pygls", "lsprotocol", "opentelemetry"}
 """Third-party packages that may be imported within a function."""
 
 WORLD: dict[str, set[str]] = {
@@ -47,6 +47,7 @@ WORLD: dict[str, set[str]] = {
     "apsw": {"runtime.journal"},
     "aiohttp": {"backends.openai"},
     "xllamacpp": {"backends.llamacpp"},
+    "opentelemetry": {"exporters.otel"},
 }
 """Who touches the world: the only files that may import these. Elsewhere it is handed in."""
 
@@ -56,7 +57,15 @@ NEVER = "urllib.request http subprocess socket datetime signal multiprocessing u
 CALLS = {
     "asyncio.sleep": {"api", "backends.simulated"},
     "asyncio.run": {"api", "cli.run"},
-    "open": {"api", "runtime.batch", "runtime.trace", "backends.weights", "backends.llamacpp", "cli._ending"},
+    "open": {
+        "api",
+        "runtime.batch",
+        "runtime.trace",
+        "exporters.recorded",
+        "backends.weights",
+        "backends.llamacpp",
+        "cli._ending",
+    },
     "print": {name.removeprefix("archc.") for name in FILES if name.startswith("archc.cli")},
 }
 """The same for calls and mentions of functions."""

@@ -36,6 +36,8 @@ class World:
     sleep: Callable[[float], Awaitable[None]]
     key_for: KeyFor
     backend: Callable[[Model, KeyFor], Backend]
+    wall: Callable[[], float] = lambda: 0.0
+    """Seconds since 1970, for those who read a trace; nothing is decided by it."""
 
 
 def connect(model: Model, key_for: KeyFor) -> Backend:
@@ -111,6 +113,10 @@ class Session:
         self._began = world.clock()
         if self._run_scope and self._run_scope.limit.seconds is not None:
             self._run_scope.deadline = self._began + self._run_scope.limit.seconds
+        models = {m.name: {"backend": m.shared.backend, "model": m.shared.model} for m in self._models}
+        Trace(world.clock, self._began, self._listeners).emit(
+            "session", time=round(world.wall(), 6), spec=self.plan.graph.name, seed=self.seed, models=models
+        )
 
     async def answer(self, question: str | Conversation, id: str = "0") -> Run:
         """Runs the plan on one question. Failures are in the Run; only bugs and cancellation raise."""
