@@ -75,4 +75,4 @@ def _least(budgets: Sequence[Budget | None], unit: str) -> float | None:
 
 
 def _against(used: str, limit: float | None, unit: str) -> str:
-    return used + unit if limit is None else f"{used} of {limit:,}{unit}"
+    return used + unit if limit is None else f"{used} of {limit:,.10g}{unit}"

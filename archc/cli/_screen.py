@@ -37,7 +37,7 @@ class QuestionScreen:
         self.budgets = (plan.graph.budget, budget)
         self.began = 0.0
         """The console's clock when the session began."""
-        self.live = Live(get_renderable=self._now, console=console, refresh_per_second=8, transient=True)
+        self.live = Live(get_renderable=self.shown, console=console, refresh_per_second=8, transient=True)
 
     def __call__(self, event: Event) -> None:
         """Takes one event."""
@@ -56,7 +56,8 @@ class QuestionScreen:
     def __exit__(self, *error: object) -> None:
         self.live.stop()
 
-    def _now(self) -> RenderableType:
+    def shown(self) -> RenderableType:
+        """What stands on the terminal at this moment."""
         now = self.console.get_time() - self.began if self.began else 0.0
         flying: Counter[str] = Counter()
         for (_, node), calls in self.pulse.flying.items():
@@ -91,7 +92,7 @@ class BatchScreen:
             speed_estimate_period=300,  # questions take long, and end in no even flow
         )
         self.task = self.progress.add_task("", total=total, failed="")
-        self.live = Live(get_renderable=self._now, console=console, refresh_per_second=4, transient=True)
+        self.live = Live(get_renderable=self.shown, console=console, refresh_per_second=4, transient=True)
 
     def __call__(self, event: Event) -> None:
         """Takes one event."""
@@ -131,7 +132,8 @@ class BatchScreen:
         now = self.console.get_time() - self.began if self.began else 0.0
         return self.pulse.line(now, (self.budget,))
 
-    def _now(self) -> RenderableType:
+    def shown(self) -> RenderableType:
+        """What stands on the terminal at this moment."""
         return Group(self.progress, Text(self._line()))
 
 

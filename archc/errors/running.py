@@ -101,9 +101,9 @@ class MissingExtra(Diagnostic):
 class NotDelivered(Diagnostic):
     """Spans that nobody took."""
 
-    title = "{spans} spans or more could not be delivered: {reason}"
+    title = "{what} could not be delivered: {reason}"
     help = "is a collector running at `OTEL_EXPORTER_OTLP_ENDPOINT` (http://localhost:4318)?"
-    spans: int
+    what: str
     reason: str
 
 

@@ -194,20 +194,25 @@ class Delivery:
     """Spans and metrics on their way over OTLP, as the OTEL_* variables say; what does not arrive is counted."""
 
     def __init__(self, metrics: bool = True) -> None:
-        """Raises SpecError if the packages are not installed."""
-        try:
-            from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-            from opentelemetry.sdk.metrics import MeterProvider
-            from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-            from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-            from opentelemetry.sdk.trace import TracerProvider
-            from opentelemetry.sdk.trace.export import BatchSpanProcessor
-        except ImportError as error:
-            raise SpecError(
-                errors.MissingExtra(feature="OpenTelemetry", module=error.name or "", extra="otel")
-            ) from None
+        """Raises SpecError if the packages are not installed, or cannot make sense of a variable."""
         self._said = _Said()
+        try:
+            self._set_up(metrics)
+        except ImportError as error:
+            missing = errors.MissingExtra(feature="OpenTelemetry", module=error.name or "", extra="otel")
+            raise SpecError(missing) from None
+        except ValueError as error:
+            raise SpecError(errors.NotDelivered(what="spans", reason=str(error))) from None
+
+    def _set_up(self, metrics: bool) -> None:
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.metrics import MeterProvider
+        from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+        from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
         logging.getLogger("opentelemetry").addHandler(self._said)
         resource = Resource({"service.name": "archc"}).merge(OTELResourceDetector().detect())
         self._counted = _Counted(OTLPSpanExporter())
@@ -231,7 +236,7 @@ class Delivery:
             self._metrics.shutdown(timeout_millis=1_000 if self._counted.lost else 30_000)
         if not self._counted.lost:
             return None
-        return errors.NotDelivered(spans=self._counted.lost, reason=self._said.first)
+        return errors.NotDelivered(what=f"{self._counted.lost} spans or more", reason=self._said.first)
 
 
 class _Counted:
@@ -250,13 +255,14 @@ class _Counted:
 
 
 class _Said(logging.Handler):
-    """Keeps the first complaint of the packages, which would else go to the terminal."""
+    """Keeps the first complaint of an exporter, and all others from the terminal: they may quote a key."""
 
     first = ""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Takes one."""
-        self.first = self.first or record.getMessage()
+        if record.name.startswith("opentelemetry.exporter."):
+            self.first = self.first or record.getMessage()
 
 
 def deliver(sessions: Sequence[Recording], ended: float) -> Diagnostic | None:

@@ -275,8 +275,14 @@ def test_what_nobody_takes_is_told(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.2")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "canary")  # no header, of which the packages complain
     Path("spec.yaml").write_text(SPEC)
     assert archc("run", "spec.yaml", "What is 2 + 2?", "--no-journal", "--otel", "--trace", "t") == 0  # it is answered
     assert "error[not-delivered]: 3 spans or more" in capsys.readouterr().err
     assert archc("trace", "t", "--to", "otel") == 1
-    assert "error[not-delivered]: 3 spans or more" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "error[not-delivered]: 3 spans or more" in err
+    assert "canary" not in err
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "0")
+    assert archc("run", "spec.yaml", "What is 2 + 2?", "--no-journal", "--otel") == 2
+    assert "error[not-delivered]: spans could not be delivered: max_export_batch_size" in capsys.readouterr().err
