@@ -306,7 +306,7 @@ def session(
 
     A `name` goes on with the run of that name if it has not ended (`Session.end`): what it spent stays spent.
     """
-    world = World(time.monotonic, asyncio.sleep, key_source(os.environ), connect)
+    world = World(time.monotonic, asyncio.sleep, key_source(os.environ), connect, time.time)
     return Session(plan, world, seed=seed, journal=journal, budget=budget, listeners=listeners, name=name)
 
 

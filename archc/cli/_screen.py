@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
+from archc.cli._pulse import Pulse
 from archc.planning.plan import Plan
 from archc.runtime.run import NodeTally, Run, Tally, tallies_of
 from archc.runtime.trace import Event
+from archc.spec.model import Budget
+
+EVERY_QUESTION: Final = 100
+"""Up to so many questions, each gets a line where there is no terminal."""
+EVERY_S: Final = 10.0
+"""With more, there is a line after so many seconds."""
 
 
 class QuestionScreen:
-    """One question: a table of its nodes that fills up."""
+    """One question: a table of its nodes that fills up, and what it has spent."""
 
-    def __init__(self, plan: Plan, console: Console) -> None:
+    def __init__(self, plan: Plan, console: Console, budget: Budget | None = None) -> None:
+        """`budget` holds beside the plan's own."""
         self.plan = plan
         self.console = console
         self.tally = Tally("0", tallies_of(plan.graph), plan.graph.owners)
+        self.pulse = Pulse()
+        self.budgets = (plan.graph.budget, budget)
         self.began = 0.0
         """The console's clock when the session began."""
-        self.live = Live(get_renderable=self._table, console=console, refresh_per_second=8, transient=True)
+        self.live = Live(get_renderable=self.shown, console=console, refresh_per_second=8, transient=True)
 
     def __call__(self, event: Event) -> None:
         """Takes one event."""
         self.began = self.began or self.console.get_time() - event["at"]
         self.tally(event)
+        self.pulse(event)
         if not self.console.is_terminal and event["event"] == "node" and event["state"] == "done":
             failed = f", {event['failed']} failed" if event["failed"] else ""
             self.console.print(f"{event['at']:7.2f} s  {event['node']}: {_counted(event['candidates'])}{failed}")
@@ -43,8 +56,15 @@ class QuestionScreen:
     def __exit__(self, *error: object) -> None:
         self.live.stop()
 
-    def _table(self) -> Table:
-        return cost_table(self.plan, self.tally.nodes, self.console.get_time() - self.began)
+    def shown(self) -> RenderableType:
+        """What stands on the terminal at this moment."""
+        now = self.console.get_time() - self.began if self.began else 0.0
+        flying: Counter[str] = Counter()
+        for (_, node), calls in self.pulse.flying.items():
+            for name in (node, *self.plan.graph.owners.get(node, ())):
+                flying[name] += calls
+        table = cost_table(self.plan, self.tally.nodes, now, flying)
+        return Group(table, Text(self.pulse.line(now, self.budgets)))
 
 
 def _counted(candidates: int) -> str:
@@ -52,52 +72,77 @@ def _counted(candidates: int) -> str:
 
 
 class BatchScreen:
-    """Many questions: a bar with what has been answered and spent."""
+    """Many questions: a bar with what has been answered, and a line with what goes on and what it has cost."""
 
-    def __init__(self, total: int, console: Console) -> None:
+    def __init__(self, total: int, console: Console, budget: Budget | None = None) -> None:
+        """`budget` holds for all questions together."""
         self.total = total
         self.console = console
-        self.calls = self.tokens = self.done = self.failed = 0
+        self.budget = budget
+        self.pulse = Pulse()
+        self.done = self.failed = 0
+        self.began = self.said = 0.0
+        """The console's clock when the session began, and when there was a line."""
         self.progress = Progress(
-            TextColumn("{task.completed}/{task.total} questions"),
+            TextColumn("{task.completed:,}/{task.total:,} questions"),
             BarColumn(),
-            TextColumn("{task.fields[spent]}"),
+            TextColumn("{task.fields[failed]}"),
             TimeRemainingColumn(),
             console=console,
-            transient=True,
+            speed_estimate_period=300,  # questions take long, and end in no even flow
         )
-        self.task = self.progress.add_task("", total=total, spent="")
+        self.task = self.progress.add_task("", total=total, failed="")
+        self.live = Live(get_renderable=self.shown, console=console, refresh_per_second=4, transient=True)
 
     def __call__(self, event: Event) -> None:
         """Takes one event."""
-        if event["event"] == "call":
-            self.calls += event["calls"]
-            self.tokens += event["prompt_tokens"] + event["completion_tokens"]
-            rate = self.tokens / max(event["at"], 1e-3)
-            self.progress.update(self.task, spent=f"{self.calls:,} calls, {self.tokens:,} tokens, {rate:,.0f}/s")
+        self.began = self.began or self.console.get_time() - event["at"]
+        self.pulse(event)
+
+    def skipped(self, questions: int) -> None:
+        """So many questions had been answered before: they are done, and say nothing of how long the others take."""
+        self.done = questions
+        self.progress.reset(self.task, start=True, completed=questions)
 
     def finished(self, run: Run) -> None:
         """Takes one answered question."""
         self.done += 1
         self.failed += run.status == "failed"
-        self.progress.update(self.task, completed=self.done)
-        if not self.console.is_terminal:
+        failed = f"{self.failed:,} failed" if self.failed else ""
+        self.progress.update(self.task, completed=self.done, failed=failed)
+        if self.console.is_terminal:
+            return
+        if self.total <= EVERY_QUESTION:
             line = f"{self.done}/{self.total}  {run.id}: {run.status}, {run.spent.calls} calls"
             self.console.print(line, markup=False)
+        elif self.console.get_time() >= self.said + EVERY_S or self.done == self.total:
+            self.said = self.console.get_time()
+            line = f"{self.done:,}/{self.total:,} questions, {self.failed:,} failed; {self._line()}"
+            self.console.print(line, markup=False, soft_wrap=True)
 
     def __enter__(self) -> BatchScreen:
         if self.console.is_terminal:
-            self.progress.start()
+            self.live.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.progress.stop()
+        self.live.stop()
+
+    def _line(self) -> str:
+        now = self.console.get_time() - self.began if self.began else 0.0
+        return self.pulse.line(now, (self.budget,))
+
+    def shown(self) -> RenderableType:
+        """What stands on the terminal at this moment."""
+        return Group(self.progress, Text(self._line()))
 
 
-def cost_table(plan: Plan, tallies: dict[str, NodeTally], now: float | None = None) -> Table:
+def cost_table(
+    plan: Plan, tallies: dict[str, NodeTally], now: float | None = None, flying: Mapping[str, int] | None = None
+) -> Table:
     """Candidates, calls (made, at most, from the journal), tokens, seconds and cost of each node.
 
-    `now`, in seconds since the session began, is for a table of work that goes on.
+    `now`, in seconds since the session began, and `flying`, calls in flight by node, are for work that goes on.
     """
     table = Table(box=None, pad_edge=False)
     table.add_column("")
@@ -105,6 +150,8 @@ def cost_table(plan: Plan, tallies: dict[str, NodeTally], now: float | None = No
     table.add_column("model", overflow="fold")
     for name in ("out", "calls", "max", "cached", "prompt", "completion", "seconds", "USD"):
         table.add_column(name, justify="right", no_wrap=True)
+    if flying is not None:
+        table.add_column("in flight", justify="right", no_wrap=True)
     total = NodeTally()
     for node in plan.nodes:
         tally = tallies[node.id]
@@ -114,7 +161,8 @@ def cost_table(plan: Plan, tallies: dict[str, NodeTally], now: float | None = No
         else:
             mark = "." if tally.ended is None else "+"
         name = "  " * node.level + node.id
-        table.add_row(mark, name, node.model or "-", str(tally.candidates), *_numbers(tally, node.cost.calls.hi))
+        row = (mark, name, node.model or "-", str(tally.candidates), *_numbers(tally, node.cost.calls.hi))
+        table.add_row(*row, *([str(flying.get(node.id) or "-")] if flying is not None else []))
         if not node.level:
             _add(total, tally)
     table.add_section()

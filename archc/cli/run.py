@@ -24,6 +24,7 @@ from archc.cli._files import standard_input
 from archc.cli._options import AsJson, Choose, From, Sets, Skip, SpecPath, chosen
 from archc.cli._screen import BatchScreen, QuestionScreen, cost_table, downloading, note_line
 from archc.diagnostics import SpecError
+from archc.exporters.otel import Delivery
 from archc.planning.plan import Plan
 from archc.runtime.batch import Item, Output, Summary, read_items, run_batch
 from archc.runtime.run import Run
@@ -51,6 +52,9 @@ def run(
     journal: Annotated[Path | None, typer.Option(help="Where paid calls are kept.")] = None,
     no_journal: Annotated[bool, typer.Option("--no-journal", help="Keep nothing and reuse nothing.")] = False,
     trace: Annotated[Path | None, typer.Option(help="Append every event to this file as JSONL.")] = None,
+    otel: Annotated[
+        bool, typer.Option("--otel", help="Send spans and metrics over OTLP, as the OTEL_* variables say.")
+    ] = False,
     skip: Skip = [],
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the answer.")] = False,
     as_json: AsJson = False,
@@ -66,16 +70,21 @@ def run(
     if plan.warnings and not (quiet or as_json):
         show(plan.warnings, as_json=False)
     kept = None if no_journal else journal or api.default_journal()
+    limit = _budget(budget)
     if input and output:
-        screen: BatchScreen | QuestionScreen = BatchScreen(sum(1 for _ in read_items(input)), console)
+        screen: BatchScreen | QuestionScreen = BatchScreen(sum(1 for _ in read_items(input)), console, limit)
     else:
-        screen = QuestionScreen(plan, console)
+        screen = QuestionScreen(plan, console, limit)
     with ExitStack() as opened:
         listeners: list[Listener] = [screen]
         if trace:
             file = JsonlFile(trace)
             opened.callback(file.close)
             listeners.append(file)
+        if otel:
+            delivery = Delivery()
+            opened.callback(_delivered, delivery, quiet)
+            listeners.append(delivery.listener)
         question = standard_input() if question == "-" else question
         name = _run_key(plan, seed)
         about = str(output.resolve()) if output else question
@@ -83,7 +92,7 @@ def run(
             plan,
             seed=seed,
             journal=kept,
-            budget=_budget(budget),
+            budget=limit,
             listeners=listeners,
             name=sha256(f"{name} {about}".encode("utf-8", "surrogatepass")).hexdigest(),
         )
@@ -92,10 +101,18 @@ def run(
             assert output
             written = Output(output, name)
             opened.callback(written.close)
+            screen.skipped(sum(item.id in written.done for item in read_items(input)))
             code = _many(session, read_items(input), written, parallel, screen, as_json)
         else:
             code = _one(session, question, screen, as_json)
     raise typer.Exit(code)
+
+
+def _delivered(delivery: Delivery, quiet: bool) -> None:
+    """Says what was lost: the answers are there, so that it changes nothing else."""
+    lost = delivery.close()
+    if lost and not quiet:
+        show([lost], as_json=False)
 
 
 def _one(session: Session, question: str, screen: QuestionScreen, as_json: bool) -> int:
@@ -193,12 +210,13 @@ def _many(
                 return summary
 
     summary = _run_loop(answers())
+    spent = screen.pulse.spent
     if as_json:
-        print(json.dumps({**asdict(summary), "calls": screen.calls, "tokens": screen.tokens}))
+        print(json.dumps({**asdict(summary), "calls": spent.calls, "tokens": spent.tokens}))
     else:
         screen.console.print(
             f"{summary.done} answered, {summary.skipped} had been before, {summary.failed} failed, "
-            f"{summary.exhausted} ended by a budget; {screen.calls:,} calls, {screen.tokens:,} tokens"
+            f"{summary.exhausted} ended by a budget; {spent.calls:,} calls, {spent.tokens:,} tokens"
         )
         if session.run:
             screen.console.print(f"run {session.run}", markup=False)

@@ -107,6 +107,14 @@ class ForeignOutput(Diagnostic):
     path: str
 
 
+class NoTrace(Diagnostic):
+    """A file that should hold a trace holds no event."""
+
+    title = "`{path}` is not a trace: no line of it is an event"
+    help = "archc run SPEC QUESTION --trace {path}"
+    path: str
+
+
 # ---- the world outside
 
 
@@ -117,6 +125,25 @@ class NotWritable(Diagnostic):
     help = "give another path, or make room there"
     path: str
     problem: str
+
+
+class MissingExtra(Diagnostic):
+    """Something was asked for that needs packages which are not installed."""
+
+    title = "{feature} needs the package `{module}`, which is not installed"
+    help = "pip install 'archc[{extra}]'"
+    feature: str
+    module: str
+    extra: str
+
+
+class NotDelivered(Diagnostic):
+    """Spans that nobody took."""
+
+    title = "{what} could not be delivered: {reason}"
+    help = "is a collector running at `OTEL_EXPORTER_OTLP_ENDPOINT` (http://localhost:4318)?"
+    what: str
+    reason: str
 
 
 class UnusableKey(Diagnostic):

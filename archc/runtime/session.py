@@ -39,6 +39,8 @@ class World:
     sleep: Callable[[float], Awaitable[None]]
     key_for: KeyFor
     backend: Callable[[Model, KeyFor], Backend]
+    wall: Callable[[], float] = lambda: 0.0
+    """Seconds since 1970, for those who read a trace; nothing is decided by it."""
 
 
 def connect(model: Model, key_for: KeyFor) -> Backend:
@@ -126,6 +128,15 @@ class Session:
             self._run_scope.spent = sum((spent for _, _, spent in self.past.spent), NOTHING)
             if self._run_scope.limit.seconds is not None:
                 self._run_scope.deadline = self._began + self._run_scope.limit.seconds
+        models = {m.name: {"backend": m.shared.backend, "model": m.shared.model} for m in self._models}
+        Trace(world.clock, self._began, self._listeners).emit(
+            "session",
+            time=round(world.wall(), 6),
+            run=self.run,
+            spec=self.plan.graph.name,
+            seed=self.seed,
+            models=models,
+        )
 
     @property
     def run(self) -> str:

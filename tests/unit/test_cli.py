@@ -209,7 +209,7 @@ def test_wrong_usage_ends_with_2(cli: Archc, words: list[str]) -> None:
     assert ended.err
 
 
-@pytest.mark.parametrize("command", ["check", "explain", "keys", "ops", "run", "schema"])
+@pytest.mark.parametrize("command", ["check", "explain", "keys", "ops", "run", "schema", "trace"])
 def test_every_command_has_help(cli: Archc, command: str) -> None:
     ended = cli(command, "--help")
 
@@ -217,7 +217,7 @@ def test_every_command_has_help(cli: Archc, command: str) -> None:
     assert "completion" not in ended.out
 
 
-HEAVY = ("networkx", "aiohttp", "yaml", "xllamacpp", "asyncio", "apsw")
+HEAVY = ("networkx", "aiohttp", "yaml", "xllamacpp", "asyncio", "apsw", "opentelemetry")
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["keys", "list"]], ids=" ".join)

@@ -1,0 +1,1 @@
+"""What makes something else of a trace: one format, one file."""
