@@ -10,8 +10,10 @@ import socket
 import aiohttp
 import pytest
 
-from archc.backends.openai import MAX_BYTES, _network_failure
+from archc.backends._openai_reply import Peer
+from archc.backends._wire import MAX_BYTES, network_failure
 from archc.calls import CallError, FailureKind
+from archc.secret import Secret
 from tests.openai_calls import asked, connected, failure
 from tests.servers import Answer, Drop, Hang, Raw, completion, error, serve
 
@@ -138,5 +140,5 @@ def test_a_peer_without_tls_is_a_free_connection_failure() -> None:
 
 
 def test_time_spent_on_connecting_is_free() -> None:
-    failed = _network_failure(aiohttp.ConnectionTimeoutError(), "http://h/v1", "")
+    failed = network_failure(aiohttp.ConnectionTimeoutError(), Peer("m", "http://h/v1", Secret()))
     assert (failed.failed.kind, failed.billed) == (FailureKind.TIMEOUT, False)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from archc.address import Address
 from archc.diagnostics import SpecError, render
 from archc.errors import UnboundKey, UnfitBinding
-from archc.keys import WELL_KNOWN, Secret, bind, bindings, check_key, config_path, key_for, key_source
+from archc.keys import WELL_KNOWN, bind, bindings, check_key, config_path, key_for, key_source
+from archc.secret import Secret
 from archc.source import Source
 
 

@@ -10,9 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archc.backends._openai_reply import LONGEST_WAIT, Rejected, clean, read_completions, read_failure, retry_after
+from archc.backends._openai_reply import (
+    LONGEST_WAIT,
+    Peer,
+    Rejected,
+    clean,
+    read_completions,
+    read_failure,
+    retry_after,
+)
 from archc.calls import CallError, Completion, FailureKind, Finish, Message, Usage
+from archc.secret import Secret
 
+PEER = Peer("S", "http://s", Secret("SECRET"))
 MESSAGES = (Message("system", "x" * 20), Message("user", "é" * 5))
 
 
@@ -22,7 +32,7 @@ def choice(text: str | None, index: int | None = None, finish: str = "stop", **m
 
 def read(body: Any, n: int = 1) -> tuple[Completion, ...]:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return read_completions(raw, MESSAGES, n, server="S", key="SECRET")
+    return read_completions(raw, MESSAGES, n, PEER)
 
 
 def refused(body: Any, n: int = 1) -> CallError:
@@ -33,7 +43,7 @@ def refused(body: Any, n: int = 1) -> CallError:
 
 def failed(status: int, message: str, headers: Mapping[str, str] | None = None, **fields: Any) -> CallError:
     raw = json.dumps({"error": {"message": message, **fields}}).encode()
-    return read_failure(status, headers or {}, raw, server="S", key="SECRET")
+    return read_failure(status, headers or {}, raw, PEER)
 
 
 def test_choices_are_put_in_order() -> None:
@@ -151,14 +161,14 @@ def test_a_status_inside_a_good_reply_counts() -> None:
     error = refused({"error": {"code": "oops", "message": "broke, SECRET"}})
     assert (error.failed.kind, error.failed.reason) == (
         FailureKind.BAD_RESPONSE,
-        "S sent an error as its answer: broke, ***; code: oops",
+        "`S` at http://s sent an error as its answer: broke, ***; code: oops",
     )
 
 
 @pytest.mark.parametrize("body", ['{"detail": "why"}', '{"message": "why"}', '{"error": "why"}', "why"])
 def test_the_servers_words_are_found_in_any_shape(body: str) -> None:
-    error = read_failure(500, {}, body.encode(), server="S", key="")
-    assert error.failed.reason == "S answered HTTP 500: why"
+    error = read_failure(500, {}, body.encode(), PEER)
+    assert error.failed.reason == "`S` at http://s answered HTTP 500: why"
 
 
 @pytest.mark.parametrize(
@@ -206,9 +216,9 @@ def test_the_wait_a_server_asks_for(headers: dict[str, str], seconds: float | No
 
 
 def test_a_key_is_taken_out_before_the_text_is_cut() -> None:
-    assert clean("x" * 295 + "SECRET", "SECRET") == "x" * 295 + "***"
-    assert clean("a\x1b[31m\u202e\nb a%2Fb", "a/b") == "a [31m b ***"
-    assert len(clean("y" * 10_000)) == 300
+    assert clean("x" * 295 + "SECRET", Secret("SECRET")) == "x" * 295 + "***"
+    assert clean("a\x1b[31m\u202e\nb a%2Fb", Secret("a/b")) == "a [31m b ***"
+    assert len(clean("y" * 10_000, Secret())) == 300
 
 
 NAMES = """choices index message content refusal tool_calls finish_reason logprobs logprob usage prompt_tokens
@@ -254,4 +264,4 @@ def test_whatever_the_body_only_call_errors_come_out(raw: bytes, n: int, status:
         assert 1 <= len(drawn) <= n
         assert all(c.usage.prompt >= 0 and c.usage.completion >= 0 for c in drawn)
         "".join(c.text for c in drawn).encode()
-    assert isinstance(read_failure(status, {}, raw, server="S", key="K"), CallError)
+    assert isinstance(read_failure(status, {}, raw, PEER), CallError)
