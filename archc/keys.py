@@ -164,7 +164,8 @@ def check_server(
     except ValueError:
         return None
     place = address.place
-    if config.allow is not None and not config.allow & {place, LOOPBACK if address.is_loopback else place}:
+    names = {place, LOOPBACK} if address.is_loopback else {place} - {LOOPBACK}  # a host may be called so
+    if config.allow is not None and not config.allow & names:
         return UnlistedServer(place=place, path=str(config.path), span=span)
     if not place.startswith("http://") or has_key or place in config.keys or config.allow:
         return None
@@ -262,7 +263,9 @@ def _allowed(path: Path, text: str) -> frozenset[str] | None:
     places = set()
     for entry in listed if isinstance(listed, list) else [listed]:
         try:
-            places.add(entry if entry == LOOPBACK else _place(str(entry)))
+            if not isinstance(entry, str):
+                raise ValueError("a host is written in quotes")
+            places.add(entry if entry == LOOPBACK else _place(entry))
         except ValueError as error:
             span = _line_with(Source(str(path), text), str(entry))
             raise SpecError(BrokenConfig(path=str(path), reason=f"`{entry}`: {error}", span=span)) from None

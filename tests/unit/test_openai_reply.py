@@ -113,6 +113,43 @@ def test_usage_that_makes_no_sense_is_estimated(wrong: object) -> None:
         assert [c.usage for c in drawn] == [Usage(26, 11, 0), Usage(0, 1, 0)]
 
 
+ODD: list[tuple[dict[str, Any], Usage]] = [
+    ({"prompt_tokens": 10, "completion_tokens": 0}, Usage(10, 0)),
+    ({"prompt_tokens": 2**40 - 1, "completion_tokens": 2**40 - 1}, Usage(2**40 - 1, 2**40 - 1)),
+    ({"prompt_tokens": 2**40, "completion_tokens": 2**63}, Usage(26, 11)),
+    ({"prompt_tokens": 4, "completion_tokens": 9, "total_tokens": 100}, Usage(4, 96)),
+    ({"prompt_tokens": 4, "completion_tokens": 9, "total_tokens": 5}, Usage(4, 9)),
+    ({"prompt_tokens": 4, "completion_tokens": 9, "total_tokens": True}, Usage(4, 9)),
+    ({"completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 7}}, Usage(26, 9, 0, 7)),
+    ({"completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 70}}, Usage(26, 9, 0, 9)),
+    ({"completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": -1}}, Usage(26, 9)),
+    ({"completion_tokens": 0, "completion_tokens_details": {"reasoning_tokens": 3}}, Usage(26, 0)),
+    ({"completion_tokens_details": {"reasoning_tokens": 500}}, Usage(26, 511, 0, 500)),
+    ({"completion_tokens_details": [7]}, Usage(26, 11)),
+    ({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 2.0}}, Usage(5, 11)),
+]
+
+
+@pytest.mark.parametrize(("told", "meant"), ODD)
+def test_what_odd_usage_means(told: dict[str, Any], meant: Usage) -> None:
+    assert read({"choices": [choice("x" * 30)], "usage": told})[0].usage == meant
+
+
+def test_the_thinking_is_shared_out_with_the_texts() -> None:
+    usage = {"prompt_tokens": 1, "completion_tokens": 100, "completion_tokens_details": {"reasoning_tokens": 90}}
+    drawn = read({"choices": [choice("x" * 30, 0), choice("", 1), choice("y" * 7, 2)], "usage": usage}, 3)
+    assert sum((c.usage for c in drawn), Usage()) == Usage(1, 100, 0, 90)
+    assert all(0 <= c.usage.reasoning <= c.usage.completion for c in drawn)
+
+
+def test_the_key_is_taken_out_of_what_a_model_wrote() -> None:
+    key = "sk-canary-0123456789"
+    raw = json.dumps({"choices": [choice(f"your key is {key}.")]}).encode()
+    drawn = read_completions(raw, MESSAGES, 1, Peer("S", "http://s", Secret(key)))
+    assert [(c.text, c.server) for c in drawn] == [("your key is ***.", "http://s")]
+    assert read({"choices": [choice("SECRET is a word")]})[0].text == "SECRET is a word"
+
+
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), st.lists(st.text(), min_size=1, max_size=9))
 def test_split_usage_adds_up(prompt: int, completion: int, cached: int, texts: list[str]) -> None:
     details = {"cached_tokens": cached}
