@@ -44,8 +44,10 @@ class Secret:
 
 def _forms(text: str) -> tuple[str, ...]:
     """The secret as a server may write it, the longest first, so that none is cut by another."""
-    quoted = quote(text, safe="")
-    forms = {text, quoted, re.sub("%..", lambda m: m[0].lower(), quoted), json.dumps(text)[1:-1]}
+    as_json = json.dumps(text)[1:-1]
+    forms = {text, as_json, as_json.replace("/", "\\/")}
+    for quoted in (quote(text, safe=""), quote(text)):
+        forms |= {quoted, re.sub("%..", lambda m: m[0].lower(), quoted)}
     raw = text.encode(errors="surrogatepass")
     if len(raw) >= 8:  # what is shorter would be found in texts that have nothing to do with it
         forms |= {raw.hex(), raw.hex().upper(), *_in_base64(raw)}
@@ -67,7 +69,7 @@ _SHAPES = re.compile(
     r"(?:sk|rk|gsk|xai|pplx|nvapi|tgp|fw|csk|r8|hf|ghp|gho|ghs|glpat)[-_](?=[A-Za-z_-]{0,60}[0-9])[A-Za-z0-9_-]{16,}"
     r"|github_pat_\w{20,}|AIza[\w-]{30,}|(?:AKIA|ASIA)[0-9A-Z]{16}"
     r"|eyJ[\w-]{8,400}\.[\w-]{8,4000}\.[\w-]+"
-    r"|[Bb]earer +(?=[A-Za-z_.-]{0,60}[0-9])[\w.~+/=-]{8,})"
+    r"|[Bb]earer +(?=[A-Za-z_.~+/=-]{0,60}[0-9])[\w.~+/=-]{8,})"
 )
 """The keys of known providers, and tokens. What is looked for ahead is bounded: lines of specs are hostile and long."""
 

@@ -21,6 +21,7 @@ from archc.backends._openai_reply import (
 )
 from archc.calls import CallError, Completion, FailureKind, Finish, Message, Usage
 from archc.secret import Secret
+from tests.fuzz.replies import KINDS, campaign
 
 PEER = Peer("S", "http://s", Secret("SECRET"))
 MESSAGES = (Message("system", "x" * 20), Message("user", "é" * 5))
@@ -302,3 +303,8 @@ def test_whatever_the_body_only_call_errors_come_out(raw: bytes, n: int, status:
         assert all(c.usage.prompt >= 0 and c.usage.completion >= 0 for c in drawn)
         "".join(c.text for c in drawn).encode()
     assert isinstance(read_failure(status, {}, raw, PEER), CallError)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_mutated_replies_are_call_errors_or_whole_answers(kind: str) -> None:
+    assert len(campaign(kind, 1500, seed=0)) > 1
