@@ -234,6 +234,8 @@ def _kind(status: int, about: str) -> tuple[FailureKind, bool]:
         return _KINDS[status]
     if status >= 500:
         return FailureKind.OVERLOAD, True
+    if 300 <= status < 400:
+        return FailureKind.NOT_FOUND, False  # the next try would be sent elsewhere, too
     if status < 400:
         return FailureKind.BAD_RESPONSE, False
     if "content_filter" in about:
