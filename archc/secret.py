@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from functools import lru_cache
 from urllib.parse import quote
 
 PLACEHOLDER = 16
@@ -101,6 +102,7 @@ def masked(text: str) -> str:
     return _SHAPES.sub(lambda m: "*" * len(m[0]), text)
 
 
+@lru_cache(maxsize=16)  # a spec may be one long line with two hundred mistakes
 def masked_line(line: str) -> str:
     """The same for a line of a spec, where what a name says to be a secret goes too."""
     return masked(_ASSIGNED.sub(_without_value, line))

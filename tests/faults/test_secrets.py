@@ -24,6 +24,7 @@ import pytest
 
 from archc import api
 from archc.calls import CallError
+from archc.cli._ending import guarded
 from archc.diagnostics import SpecError, render
 from archc.source import Source
 from tests.openai_calls import asked, connected
@@ -150,7 +151,8 @@ def test_nothing_that_is_written_or_printed_has_the_key_in_it(tmp_path: Path) ->
     sent: set[str] = set()
 
     def script(body: dict[str, Any]) -> Answer:
-        return answers[next(counts) % len(answers)]
+        turn, odd = divmod(next(counts), 2)
+        return answers[turn % len(answers)] if odd else [f"The answer is 4. {ECHO}"] * body.get("n", 1)
 
     async def go() -> bytes:
         async with serve(script) as server:
@@ -169,7 +171,7 @@ def test_nothing_that_is_written_or_printed_has_the_key_in_it(tmp_path: Path) ->
 
     printed = asyncio.run(go())
     assert sent == {f"Bearer {KEY}"}
-    assert next(counts) > 3 * len(answers)
+    assert next(counts) > 2 * len(answers)
     left = left_in(tmp_path)
     for name in ("journal.sqlite: values", "out.jsonl", "trace.jsonl"):
         assert b"***" in left[name], f"no echo came as far as {name}"
@@ -216,3 +218,19 @@ def test_a_key_in_a_spec_is_refused_and_not_shown(options: str) -> None:
     assert "secret-in-spec" in {d.name for d in told}
     shown = [render(d) + render(d, "concise") + json.dumps(d.as_json()) + repr(d) for d in told]
     assert "canary" not in "".join([*shown, str(caught.value), repr(caught.value)])
+
+
+def test_a_report_of_a_bug_has_no_key_in_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> None:
+        raise ValueError(f"no {PASTED}")
+
+    monkeypatch.setattr(
+        sys, "argv", ["archc", "run", "--set", "models.m.api_key=hunter2", "--set", f"models.m.x={PASTED}"]
+    )
+    assert guarded(broken, as_json=False) == 70
+    said = capsys.readouterr().err
+    assert "--set models.m.x=***" in said
+    assert "canary" not in said
+    assert "hunter2" not in said
