@@ -173,7 +173,7 @@ class CallError(Exception):
     """Raised by backends, for every failure they know: nothing else may leave `complete`.
 
     `billed` says whether the provider may have charged for the attempt (a time-out: yes; a 429: no).
-    `retry_after` is in seconds.
+    `retry_after` is in seconds. The runtime sets `excused` where it counts for nothing, since the server serves others.
     """
 
     def __init__(
@@ -183,6 +183,7 @@ class CallError(Exception):
         self.failed = Failed(kind, reason)
         self.billed = billed
         self.retry_after = retry_after
+        self.excused = False
 
 
 @dataclass(frozen=True, slots=True)

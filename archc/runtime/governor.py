@@ -24,6 +24,7 @@ from archc.calls import (
 from archc.diagnostics import RunError
 from archc.ir.region import Node
 from archc.runtime.budget import Ledger, Scope, priced, worst_case
+from archc.runtime.fair_queue import Turn
 from archc.runtime.identity import CallSet, SampleId
 from archc.runtime.journal import Journal
 from archc.runtime.lane import Lane
@@ -70,6 +71,7 @@ class Batch:
     query: Query
     request: Request
     ids: tuple[SampleId, ...]
+    urgency: int
 
     def __bool__(self) -> bool:
         return bool(self.ids)
@@ -81,7 +83,7 @@ class Batch:
 
     def part(self, ids: tuple[SampleId, ...]) -> Batch:
         """The same for some of the samples."""
-        return self if len(ids) == len(self.ids) else Batch(self.lane, self.node, self.query, self.request, ids)
+        return self if len(ids) == len(self.ids) else replace(self, ids=ids)
 
     def without(self, gone: Container[str]) -> Batch:
         """The same for the samples that are not `gone`."""
@@ -112,14 +114,15 @@ class Governor:
         path: tuple[int, ...] = (),
         schema: str | None,
         logprobs: bool,
+        urgency: int = 0,
     ) -> tuple[Sample, ...]:
-        """The samples in order: from the journal where they are, else bought. See `archc.calls.Ask`."""
+        """The samples in order: from the journal where they are, else bought. See `archc.calls.Ask` and `Turn`."""
         lane = self._lanes[model]
         calls = CallSet(lane.backend.fingerprint, messages, sampling, schema, logprobs, query.seed, (node.site, *path))
         request = Request(
             messages, sampling, (), Purpose(node.op.name, prompt, query.question[-1].content), schema, logprobs
         )
-        batch = Batch(lane, node, query, request, tuple(calls.samples(first, n)))
+        batch = Batch(lane, node, query, request, tuple(calls.samples(first, n)), urgency)
         samples: dict[str, Sample] = {}
         try:
             async with asyncio.timeout(self._left(query)) as limit:
@@ -174,7 +177,7 @@ class Governor:
 
         Nothing is reserved before this runs, so that nothing stays reserved when it is cancelled before it begins.
         """
-        attempt = 0
+        attempt = failures = 0
         while rest:
             granted = await self._ledger.reserve(rest.query.scopes, each, len(rest.keys))
             if isinstance(granted, Scope):
@@ -184,12 +187,12 @@ class Governor:
             outcome = await self._attempt(now, attempt, each * granted)
             if not isinstance(outcome, CallError):
                 samples |= zip(now.keys, outcome, strict=True)
-            elif await rest.lane.pause(attempt, outcome):
-                attempt += 1
+            elif await rest.lane.pause(failures, outcome):
+                attempt, failures = attempt + 1, failures + (not outcome.excused)
                 continue
             else:
                 samples |= dict.fromkeys(now.keys, outcome.failed)
-            rest, attempt = rest.part(rest.ids[granted:]), 0
+            rest, attempt, failures = rest.part(rest.ids[granted:]), 0, 0
 
     async def _attempt(self, batch: Batch, attempt: int, reserved: Spend) -> Sequence[Completion] | CallError:
         """One try. The reservation is settled and the trace told in every case."""
@@ -197,7 +200,7 @@ class Governor:
         spent, outcome, reason = Spend(), "aborted", ""
         started = self.clock()
         try:
-            async with batch.lane.slot():
+            async with batch.lane.slot(Turn(batch.query.id, batch.urgency, reserved.tokens)):
                 spent = reserved  # what it may have cost if it is cancelled from here on
                 completions = await batch.lane.backend.complete(request)
                 spent, outcome = priced(len(batch.keys), _total(completions), batch.lane.model.shared.price), "ok"
