@@ -230,7 +230,7 @@ class Lane:
         if error.retry_after and kind in RETRYABLE:
             self._held_until = max(self._held_until or now, now + min(error.retry_after, LONGEST_RETRY_AFTER_S))
         if kind in _TOO_MUCH:
-            self._limit.rejected(place.number)
+            self._limit.rejected(place.number, now)
         if kind not in _UNWELL:
             self._circuit.answered()
         elif kind is FailureKind.RATE_LIMIT and self._serves_others(now):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from math import ceil
 
 CUT = 0.7
 """What is left of the limit when the server has had too much."""
@@ -27,17 +28,20 @@ class AdaptiveLimit:
         """Requests that may be in flight at once."""
         self._ceiling = ceiling
         self._limit = float(ceiling)
+        self._borne = float(ceiling)
+        """Up to where it grows fast: what a cut of a limit that the server knew left, as slow start does in TCP."""
         self._takes = 0.0
         """Seconds that a request takes, smoothed."""
         self._sent = 0
         self._cut_after = 0
         """The last request that was sent under an older limit, and so says nothing of this one."""
+        self._cut_at = float("-inf")
         self._last = float("-inf")
 
     @property
     def paced(self) -> bool:
         """Whether there is a gap between two requests."""
-        return self._limit < 1
+        return self._limit < self._ceiling
 
     def opens_at(self) -> float:
         """When the next request may go, on the clock."""
@@ -53,17 +57,20 @@ class AdaptiveLimit:
         """A request was answered after so many seconds."""
         self._takes += (seconds - self._takes) / 8 if self._takes else seconds
         if self._limit < self._ceiling:
-            self._set(min(self._limit + min(1 / self._limit, self._limit / STEADY), self._ceiling))
+            step = 1 if self._limit < self._borne else 1 / self._limit
+            self._set(min(self._limit + min(step, self._limit / STEADY), self._ceiling))
 
-    def rejected(self, number: int) -> None:
+    def rejected(self, number: int, now: float) -> None:
         """The server had too much when it got the request of that number. One cut for each round trip."""
-        if number > self._cut_after:
-            self._cut_after = self._sent
+        if number > self._cut_after and now >= self._cut_at + self._takes:
+            self._cut_after, self._cut_at = self._sent, now
             self._set(max(self._limit * CUT, SLOWEST))
+            if self._takes:
+                self._borne = self._limit
 
     def _set(self, limit: float) -> None:
         self._limit = limit
-        self.places = max(1, int(limit))
+        self.places = ceil(limit)
 
 
 class TokenWindow:
