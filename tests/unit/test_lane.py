@@ -19,7 +19,7 @@ from archc.calls import CallError, Failed, FailureKind
 from archc.diagnostics import SpecError
 from archc.runtime.fair_queue import FairQueue, Turn, Waiter
 from archc.runtime.lane import Lane
-from archc.runtime.limits import AdaptiveLimit
+from archc.runtime.limits import AdaptiveLimit, TokenWindow
 from archc.spec.model import Rate
 from tests import fakes
 from tests.fakes import Scripted, answer, now, plan_of, with_concurrency
@@ -183,12 +183,12 @@ def test_the_limit_is_cut_once_for_a_round_trip_and_grows_by_one_in_the_next() -
     sent = [limit.sent(0.0) for _ in range(100)]
     limit.answered(1.0)
     for number in sent[1:]:
-        limit.rejected(number, 1.0)
+        limit.rejected(number, 1.0 + number)
     assert limit.places == 70
     for _ in range(70):
         limit.answered(1.0)
     assert limit.places == 71
-    limit.rejected(limit.sent(2.0), 2.0)
+    limit.rejected(limit.sent(200.0), 200.0)
     assert limit.places == 50
     for _ in range(100_000):
         limit.answered(1.0)
@@ -366,6 +366,28 @@ def test_tokens_are_counted_at_their_worst() -> None:
     plan = plan_of("- generate: {model: m, n: 6, max_tokens: 81}", model="rate: {tokens: 200, per: 10}", n=False)
     answer(plan, backend, "abc")
     assert [round(sent.at, 2) for sent in backend.sent] == [0, 0, 10, 10, 20, 20]
+
+
+def test_a_window_is_filled_to_the_last_token() -> None:
+    window = TokenWindow(10, 5)
+    window.take(0, 4)
+    assert [window.opens_at(1, tokens) for tokens in (6, 7)] == [1, 5]
+    window.take(1, 6)
+    assert [window.opens_at(2, tokens) for tokens in (0, 4, 5, 10, 11)] == [2, 5, 6, 6, 6]
+    assert window.opens_at(5, 4) == 5
+
+
+def test_who_waits_for_the_rate_is_held_back_too() -> None:
+    asked: list[float] = []
+
+    async def server() -> None:
+        asked.append(now())
+        await asyncio.sleep(5)
+        if len(asked) == 1:
+            raise CallError(FailureKind.RATE_LIMIT, "later", retry_after=30.0)
+
+    assert set(calls(lane_of(rate=Rate(requests=1, per=10)), server, 2)) == {None}
+    assert asked[1] > 34.99
 
 
 def test_a_request_above_the_rate_goes_alone() -> None:
