@@ -185,7 +185,8 @@ class CallError(Exception):
     """Raised by backends, for every failure they know: nothing else may leave `complete`.
 
     `billed` says whether the provider may have charged for the attempt (a time-out: yes; a 429: no).
-    `retry_after` is in seconds. `server` is which one failed, without secrets.
+    `retry_after` is in seconds. `server` is which one failed, without secrets. The runtime sets `excused` where it
+    counts for nothing, since the server serves others.
     """
 
     def __init__(
@@ -196,6 +197,7 @@ class CallError(Exception):
         self.billed = billed
         self.retry_after = retry_after
         self.server = ""
+        self.excused = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,11 @@ class Node:
         """All that must be there before it can run: its inputs, and what its blocks read from around them."""
         return (*self.inputs, *sorted(self.op.around)) if self.op.around else self.inputs
 
+    @property
+    def asks(self) -> int:
+        """How many nodes that ask models are on the longest path through it: more than itself where it has blocks."""
+        return max((block.longest for block in self.op.blocks.values()), default=0) + bool(self.op.models)
+
 
 Flow = Mapping[str, tuple[Shape, Shape]]
 """By node: the shape that arrives and the one that leaves."""
@@ -62,6 +67,22 @@ class Region:
             for source in dict.fromkeys(node.inputs):
                 readers.setdefault(source, []).append(node)
         return {name: tuple(nodes) for name, nodes in readers.items()}
+
+    @cached_property
+    def behind(self) -> Mapping[str, int]:
+        """For each node how many that ask models follow it, on the longest path to the end."""
+        behind = {node.id: 0 for node in self.nodes}
+        for node in reversed(self.nodes):
+            here = behind[node.id] + node.asks
+            for source in node.reads:
+                if source in behind:
+                    behind[source] = max(behind[source], here)
+        return behind
+
+    @cached_property
+    def longest(self) -> int:
+        """How many nodes that ask models are on the longest path through it."""
+        return max((self.behind[node.id] + node.asks for node in self.nodes), default=0)
 
     @cached_property
     def around(self) -> frozenset[str]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 from archc import errors
 from archc.calls import (
@@ -24,6 +25,7 @@ from archc.calls import (
 from archc.diagnostics import Diagnostic, RunError
 from archc.ir.region import Node
 from archc.runtime.budget import Ledger, Scope, priced, worst_case
+from archc.runtime.fair_queue import Turn
 from archc.runtime.identity import CallSet
 from archc.runtime.journal import Journal
 from archc.runtime.lane import Lane
@@ -76,6 +78,7 @@ class Governor:
         path: tuple[int, ...] = (),
         schema: str | None,
         logprobs: bool,
+        urgency: int = 0,
     ) -> tuple[Sample, ...]:
         """The samples in order: from the journal where they are, else bought. See `archc.calls.Ask`.
 
@@ -86,7 +89,7 @@ class Governor:
         request = Request(
             messages, sampling, (), Purpose(node.op.name, prompt, query.question[-1].content), schema, logprobs
         )
-        batch = Batch(lane, node, query, request, tuple(calls.samples(first, n)))
+        batch = Batch(lane, node, query, request, tuple(calls.samples(first, n)), urgency, path)
         samples: dict[str, Sample] = {}
         try:
             async with asyncio.timeout(self._left(query)) as limit:
@@ -120,8 +123,7 @@ class Governor:
         find = self._journal.get if self._journal else batch.query.memory.get
         found = {key: one for key in batch.keys if key not in known and (one := find(key)) is not None}
         if found:
-            prompt, calls = batch.request.purpose.prompt, len(found)
-            batch.query.trace.emit("cached", query=batch.query.id, node=batch.node.id, prompt=prompt, calls=calls)
+            self._tell(batch, "cached", prompt=batch.request.purpose.prompt, calls=len(found))
         return known | found
 
     async def _buy(self, batch: Batch, samples: dict[str, Sample]) -> None:
@@ -143,7 +145,7 @@ class Governor:
 
         Nothing is reserved before this runs, so that nothing stays reserved when it is cancelled before it begins.
         """
-        attempt = 0
+        attempt = failures = 0
         while rest:
             granted = await self._ledger.reserve(rest.query.scopes, each, len(rest.keys))
             if isinstance(granted, Scope):
@@ -152,8 +154,8 @@ class Governor:
             if self.breach:
                 raise RunError(self.breach)
             if isinstance(outcome, CallError):
-                if self.stopped or await self._pause(rest.lane, attempt, outcome):
-                    attempt += 1
+                if self.stopped or await self._pause(rest.lane, failures, outcome):
+                    attempt, failures = attempt + 1, failures + (not outcome.excused)
                     if self.stopped:
                         return self._refuse(rest, samples, _STOPPED)
                     continue
@@ -162,7 +164,7 @@ class Governor:
                 await self._elsewhere(rest, samples)
             else:
                 samples |= zip(tried.keys, outcome, strict=True)
-            rest, attempt = rest.without(samples), 0
+            rest, attempt, failures = rest.without(samples), 0, 0
 
     async def _pause(self, lane: Lane, attempt: int, error: CallError) -> bool:
         """Waits before the next try; False if there should be none. Ends early when nothing more is sent."""
@@ -193,7 +195,8 @@ class Governor:
         outcome = Outcome("free", NOTHING, {})
         began, sent, claim = self.clock(), None, None
         try:
-            async with batch.lane.slot():
+            async with batch.lane.slot(Turn(batch.query.id, batch.urgency, reserved.tokens)) as place:
+                place.unused = True
                 if self.stopped:
                     return batch, CallError(FailureKind.STOPPED, _STOPPED.reason)
                 claim = await self._claim(batch, each)
@@ -203,13 +206,15 @@ class Governor:
                 reserved = mine
                 if not batch:
                     return batch, ()
+                place.unused = False
                 sent, outcome = self.clock(), Outcome("doubt", reserved, {}, reason="aborted")
+                self._tell(batch, "sending", calls=len(batch.keys))
                 try:
                     request = replace(batch.request, seeds=tuple(one.seed for one in batch.ids))
                     completions = await batch.lane.backend.complete(request)
                     spent = priced(len(batch.keys), _total(completions), batch.lane.model.shared.price)
                     samples = dict(zip(batch.keys, completions, strict=True))
-                    outcome = Outcome("ok", spent, samples, batch.lane.fingerprint)
+                    outcome = Outcome("ok", spent, samples, batch.lane.fingerprint, server=completions[0].server)
                 except CallError as error:
                     outcome = _failed(error, reserved)
                     raise
@@ -259,10 +264,9 @@ class Governor:
 
     def _refuse(self, batch: Batch, samples: dict[str, Sample], failed: Failed, scope: Scope | None = None) -> None:
         """The same for samples that are not asked for; `scope` is what has no room for them."""
-        query, calls = batch.query, len(batch.keys)
         whole = not (scope and scope.block)
         place = {} if whole else {"block": True}
-        query.trace.emit("refused", query=query.id, node=batch.node.id, calls=calls, reason=failed.reason, **place)
+        self._tell(batch, "refused", calls=len(batch.keys), reason=failed.reason, **place)
         self._fail(batch, samples, failed, whole=whole)
         if whole:
             self._exhausted(batch, failed)
@@ -283,27 +287,31 @@ class Governor:
         self, batch: Batch, attempt: int, began: float, sent: float | None, claim: Claim | None, outcome: Outcome
     ) -> None:
         usage = _total(list(outcome.samples.values()))
-        now, trace = self.clock(), batch.query.trace
-        trace.emit(
+        self._tell(
+            batch,
             "call",
-            query=batch.query.id,
-            node=batch.node.id,
             span=str(batch.node.span),
-            model=batch.lane.model.name,
             prompt=batch.request.purpose.prompt,
             samples=[one.index for one in batch.ids],
             attempt=attempt,
             id=claim.id if claim else None,
-            sent=None if sent is None else trace.at(sent),
-            seconds=round(now - began, 6),
+            server=outcome.server,
+            sent=None if sent is None else batch.query.trace.at(sent),
+            seconds=round(self.clock() - began, 6),
             outcome="ok" if outcome.state == "ok" else outcome.kind,
             calls=outcome.spent.calls,
             prompt_tokens=outcome.spent.prompt,
             cached_tokens=usage.cached,
             completion_tokens=outcome.spent.completion,
+            reasoning_tokens=usage.reasoning,
             usd=outcome.spent.usd,
             **({"reason": outcome.reason} if outcome.reason else {}),
         )
+
+    def _tell(self, batch: Batch, event: str, **data: Any) -> None:
+        where = {"query": batch.query.id, "node": batch.node.id, "model": batch.lane.model.name}
+        path = {"path": ".".join(map(str, batch.path))} if batch.path else {}
+        batch.query.trace.emit(event, **where, **path, **data)
 
 
 _LOOK_AGAIN_S = 0.02
@@ -314,9 +322,9 @@ def _failed(error: CallError, reserved: Spend) -> Outcome:
     """What an attempt that failed has cost: nothing, or nobody knows, or its worst case in vain."""
     kind, reason = error.failed.kind, error.failed.reason
     if not error.billed:
-        return Outcome("free", NOTHING, {}, kind=kind, reason=reason)
+        return Outcome("free", NOTHING, {}, kind=kind, reason=reason, server=error.server)
     unknown = kind in (FailureKind.TIMEOUT, FailureKind.CONNECTION)
-    return Outcome("doubt" if unknown else "billed", reserved, {}, kind=kind, reason=reason)
+    return Outcome("doubt" if unknown else "billed", reserved, {}, kind=kind, reason=reason, server=error.server)
 
 
 def _requests(batch: Batch) -> list[Batch]:

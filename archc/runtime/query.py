@@ -63,6 +63,9 @@ class Batch:
     query: Query
     request: Request
     ids: tuple[SampleId, ...]
+    urgency: int
+    path: tuple[int, ...]
+    """The turns of the loops around."""
 
     def __bool__(self) -> bool:
         return bool(self.ids)
@@ -74,7 +77,7 @@ class Batch:
 
     def part(self, ids: tuple[SampleId, ...]) -> Batch:
         """The same for some of the samples."""
-        return self if len(ids) == len(self.ids) else Batch(self.lane, self.node, self.query, self.request, ids)
+        return self if len(ids) == len(self.ids) else replace(self, ids=ids)
 
     def only(self, keys: Container[str]) -> Batch:
         """The same for those samples."""

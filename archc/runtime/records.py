@@ -48,6 +48,8 @@ class Outcome:
     kind: str = "aborted"
     """Why there are no samples."""
     reason: str = ""
+    server: str = ""
+    """Which one answered."""
 
 
 @dataclass(frozen=True, slots=True)

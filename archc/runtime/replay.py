@@ -85,7 +85,7 @@ async def replayed(
     read = Journal(journal)
     try:
         lanes = {
-            model.name: Lane(model, _Tape(recorded.fingerprints[model.name]), sleep, random.Random(0))
+            model.name: Lane(model, _Tape(recorded.fingerprints[model.name]), lambda: 0.0, sleep, random.Random(0))
             for model in plan.graph.models
             if model.name in recorded.fingerprints
         }

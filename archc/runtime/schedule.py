@@ -42,6 +42,8 @@ class Frame:
     base: Spend = NOTHING
     """What has led to it."""
     tasks: dict[str, asyncio.Task[Result]] = field(default_factory=dict)
+    behind: int = 0
+    """How many nodes that ask models lie behind it, on the longest path."""
     drawn: dict[str, Spend] = field(default_factory=dict)
     """What the samples of each node that is done cost when they were bought."""
 
@@ -79,6 +81,7 @@ class NodeRun:
         self._frame = frame
         self._node = node
         self._query = frame.query
+        self._behind = frame.behind + frame.region.behind[node.id]
         self._drawn = Spend()
         self._where = {"query": frame.query.id, "node": node.id}
         if turns := frame.path + (() if frame.copy is None else (frame.copy,)):
@@ -152,6 +155,7 @@ class NodeRun:
             path=path,
             schema=schema,
             logprobs=logprobs,
+            urgency=self._behind,
         )
         self._drawn += self._governor.price(model, [s for s in samples if isinstance(s, Completion)])
         return samples
@@ -194,6 +198,7 @@ class NodeRun:
             path=path if turn is None else (*path, turn),
             copy=copy,
             base=base,
+            behind=self._behind,
         )
         result = await _run(frame, self._governor)
         drawn = sum(frame.drawn.values(), Spend())

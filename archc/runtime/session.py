@@ -111,7 +111,8 @@ class Session:
             if same not in backends:  # entries that name the same model share what serves it
                 backends[same] = world.backend(model, world.key_for)
                 self._open.push_async_callback(backends[same].close)
-            lanes[model.name] = Lane(model, backends[same], world.sleep, random.Random(f"{self.seed}:{model.name}"))
+            jitter = random.Random(f"{self.seed}:{model.name}")
+            lanes[model.name] = Lane(model, backends[same], world.clock, world.sleep, jitter)
         try:
             async with asyncio.TaskGroup() as tasks:
                 for backend in backends.values():

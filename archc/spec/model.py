@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from archc.diagnostics import Diagnostic
 from archc.source import Source, Span
@@ -56,12 +56,20 @@ class Price(_Part):
 
 
 class Rate(_Part):
-    """A limit on how fast requests start."""
+    """A limit on how fast requests start: `requests`, `tokens`, or both."""
 
-    requests: PositiveInt
-    """This many …"""
+    requests: PositiveInt | None = None
+    """At most this many requests …"""
+    tokens: PositiveInt | None = None
+    """… and this many tokens, counting the most that each request may use …"""
     per: PositiveFloat = 60
     """… in this many seconds."""
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Rate:
+        if self.requests is None and self.tokens is None:
+            raise ValueError("it needs `requests`, `tokens`, or both")
+        return self
 
 
 class SharedOptions(_Part):
