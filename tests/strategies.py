@@ -240,6 +240,11 @@ def _budget(draw: st.DrawFn, state: State, room: Room) -> Made:
     return {draw(st.sampled_from(["calls", "tokens"])): 10**9, "do": body}, after
 
 
+def _optional(draw: st.DrawFn, state: State, room: Room) -> Made:
+    body, after = _block(draw, state, room)
+    return {"do": body}, _either([state, after])
+
+
 def _fold(draw: st.DrawFn, state: State, room: Room) -> Made:
     body, after = _block(draw, _again(state), room, fresh=True)
     return {"window": draw(st.integers(2, 4)), "do": body}, after
@@ -255,6 +260,7 @@ CONTROL: dict[str, tuple[Callable[[st.DrawFn, State, Room], Made], Callable[[Sta
     "deadline": (_deadline, lambda state: True),
     "budget": (_budget, lambda state: True),
     "fold": (_fold, lambda state: state.candidates),
+    "optional": (_optional, lambda state: True),
 }
 """The same for the ops with blocks."""
 

@@ -190,8 +190,9 @@ def _add(total: NodeTally, tally: NodeTally) -> None:
 def note_line(note: Event) -> str | None:
     """A line for what a person should know of a run; None for the rest."""
     node = note["node"]
-    if note["event"] == "refused":
-        return f"{node}: {note['calls']} calls were not sent: {note['reason']}"
+    if note["event"] in ("refused", "spared"):
+        calls = "1 call was" if note["calls"] == 1 else f"{note['calls']} calls were"
+        return f"{node}: {calls} not sent: {note['reason']}"
     match note["note"]:
         case "degraded":
             return f"{node}: {note['fallback']} ({note['reason']})"

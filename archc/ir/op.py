@@ -59,6 +59,9 @@ class Context(Protocol):
         one sample draw those that one step of `n` samples would. `limit` is what it may spend, and how long it takes.
         """
 
+    def has_room(self) -> bool:
+        """Whether the budgets that may `degrade` have room for this op beside all that must come."""
+
     def holds(self, condition: str, candidates: CandidateSet, turns: Sequence[Turn] = ()) -> bool:
         """Whether a condition of the op holds of the candidates, after these turns."""
 

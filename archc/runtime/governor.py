@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from itertools import pairwise
 from typing import Any
 
@@ -79,6 +81,7 @@ class Governor:
         schema: str | None,
         logprobs: bool,
         urgency: int = 0,
+        sparing: bool = False,
     ) -> tuple[Sample, ...]:
         """The samples in order: from the journal where they are, else bought. See `archc.calls.Ask`.
 
@@ -90,7 +93,10 @@ class Governor:
             messages, sampling, (), Purpose(node.op.name, prompt, query.question[-1].content), schema, logprobs
         )
         batch = Batch(lane, node, query, request, tuple(calls.samples(first, n)), urgency, path)
-        samples: dict[str, Sample] = {}
+        samples = self._known(batch)
+        if sparing and (new := batch.without(samples)) and query.thrift:
+            most = query.thrift.samples(node.id, self._worst(batch), len(new.keys))
+            self._spare(new.part(new.ids[most:]), samples)
         try:
             async with asyncio.timeout(self._left(query)) as limit:
                 await self._obtain(batch, samples)
@@ -108,14 +114,13 @@ class Governor:
     async def _obtain(self, batch: Batch, samples: dict[str, Sample]) -> None:
         """Fills `samples` until all are there or the time is over."""
         while missing := batch.without(samples):
-            samples |= self._known(missing)
-            missing = missing.without(samples)
-            if not missing or self._left(batch.query) == 0:
+            if self._left(batch.query) == 0:
                 return
             if mine := missing.without(self._claimed):
                 await self._buy(mine, samples)
             else:
                 await asyncio.wait({self._claimed[key] for key in missing.keys})
+            samples |= self._known(batch.without(samples))
 
     def _known(self, batch: Batch) -> dict[str, Sample]:
         failed = batch.query.failed
@@ -126,9 +131,30 @@ class Governor:
             self._tell(batch, "cached", prompt=batch.request.purpose.prompt, calls=len(found))
         return known | found
 
+    def _worst(self, batch: Batch) -> Spend:
+        return worst_case(batch.request.messages, batch.request.sampling, batch.lane.model.shared.price)
+
+    def _spare(self, batch: Batch, samples: dict[str, Sample]) -> None:
+        """Leaves samples out, so that there is room for what must come."""
+        if batch:
+            self._tell(batch, "spared", calls=len(batch.keys), reason=_SPARED.reason)
+            self._fail(batch, samples, _SPARED)
+
+    def has_room(self, query: Query, node: Node, path: tuple[int, ...]) -> bool:
+        """Whether a step may be run beside all that must come; what is decided stands in the journal."""
+        key = sha256(json.dumps([node.id, path]).encode()).hexdigest()
+        if key in query.failed:
+            return False
+        if query.thrift is None or query.thrift.has_room(node.id):
+            return True
+        query.failed[key] = _SPARED
+        if self._journal:
+            self._journal.fail(self._run, query.id, {key: _SPARED}, whole=False)
+        return False
+
     async def _buy(self, batch: Batch, samples: dict[str, Sample]) -> None:
         """Claims the identities, so that nobody else in this process buys them too, and buys what the budget allows."""
-        each = worst_case(batch.request.messages, batch.request.sampling, batch.lane.model.shared.price)
+        each = self._worst(batch)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._claimed |= dict.fromkeys(batch.keys, done)
         try:
@@ -147,12 +173,12 @@ class Governor:
         """
         attempt = failures = 0
         while rest:
+            if self.breach:
+                raise RunError(self.breach)
             granted = await self._ledger.reserve(rest.query.scopes, each, len(rest.keys))
             if isinstance(granted, Scope):
                 return self._refuse(rest, samples, Failed(FailureKind.BUDGET, granted.lacks(each)), granted)
             tried, outcome = await self._attempt(rest.part(rest.ids[:granted]), attempt, each)
-            if self.breach:
-                raise RunError(self.breach)
             if isinstance(outcome, CallError):
                 if self.stopped or await self._pause(rest.lane, failures, outcome):
                     attempt, failures = attempt + 1, failures + (not outcome.excused)
@@ -165,6 +191,8 @@ class Governor:
             else:
                 samples |= zip(tried.keys, outcome, strict=True)
             rest, attempt, failures = rest.without(samples), 0, 0
+        if self.breach:
+            raise RunError(self.breach)
 
     async def _pause(self, lane: Lane, attempt: int, error: CallError) -> bool:
         """Waits before the next try; False if there should be none. Ends early when nothing more is sent."""
@@ -315,6 +343,7 @@ class Governor:
 
 
 _LOOK_AGAIN_S = 0.02
+_SPARED = Failed(FailureKind.BUDGET, "left out to have room for what must come")
 _STOPPED = Failed(FailureKind.STOPPED, "the run was stopped")
 
 

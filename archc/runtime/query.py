@@ -10,6 +10,7 @@ from archc.ir.region import Node
 from archc.runtime.budget import Scope
 from archc.runtime.identity import SampleId
 from archc.runtime.lane import Lane
+from archc.runtime.thrift import Thrift
 from archc.runtime.trace import Trace
 from archc.spec.model import Budget
 
@@ -32,6 +33,8 @@ class Query:
     """What was bought for this question, where there is no journal."""
     failed: dict[str, Failed] = field(default_factory=dict)
     """What stands in the place of samples: for this question that is final."""
+    thrift: Thrift | None = None
+    """Saves for what must come; None where nothing is to be saved."""
     past: Sequence[tuple[tuple[str, ...], Spend]] = ()
     """What earlier starts of the run spent on it, and in which blocks."""
 

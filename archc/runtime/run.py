@@ -82,7 +82,7 @@ class Tally:
                     _count(self.nodes[name], event)
             case "node":
                 self._node(self.nodes[event["node"]], event)
-            case "note" | "refused":
+            case "note" | "refused" | "spared":
                 self.notes.append(event)
 
     def _node(self, node: NodeTally, event: Event) -> None:

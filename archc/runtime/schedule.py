@@ -98,6 +98,8 @@ class NodeRun:
         trace.emit("node", **self._where, state="started", candidates=len(before))
         after = await self._work(before)
         self._frame.drawn[self._node.id] = self._drawn
+        if self._query.thrift and self._frame.outer is None:
+            self._query.thrift.done(self._node.id)
         counts = (len(after), len(after.failed)) if isinstance(after, CandidateSet) else (0, 0)
         trace.emit("node", **self._where, state="done", candidates=counts[0], failed=counts[1])
         return _lacking(self._node, after) or after if isinstance(after, CandidateSet) else after
@@ -156,6 +158,7 @@ class NodeRun:
             schema=schema,
             logprobs=logprobs,
             urgency=self._behind,
+            sparing=self._node.op.samples > 0 and self._frame.outer is None,
         )
         self._drawn += self._governor.price(model, [s for s in samples if isinstance(s, Completion)])
         return samples
@@ -205,6 +208,10 @@ class NodeRun:
         if isinstance(result, Diagnostic):
             return Turn(CandidateSet(), result, drawn)
         return Turn(result, None, drawn)
+
+    def has_room(self) -> bool:
+        """See `archc.ir.op.Context`."""
+        return self._governor.has_room(self._query, self._node, self._frame.path)
 
     def holds(self, condition: str, candidates: CandidateSet, turns: Sequence[Turn] = ()) -> bool:
         """See `archc.ir.op.Context`."""

@@ -25,6 +25,7 @@ from archc.runtime.query import Query
 from archc.runtime.records import Past
 from archc.runtime.run import Run, Status, Tally, tallies_of
 from archc.runtime.schedule import execute
+from archc.runtime.thrift import Thrift
 from archc.runtime.trace import Listener, Trace
 from archc.spec.model import Budget
 from archc.values import Candidate
@@ -173,7 +174,7 @@ class Session:
         past = [(blocks, spent) for query, blocks, spent in self.past.spent if query == id]
         own = Scope("one question", graph.budget, sum((spent for _, spent in past), NOTHING), deadline=deadline)
         scopes = (own, self._run_scope) if self._run_scope else (own,)
-        query = Query(id, conversation, self.seed, scopes, trace, past=past)
+        query = Query(id, conversation, self.seed, scopes, trace, thrift=Thrift(self.plan, scopes) or None, past=past)
         if self._journal:
             self._journal.ask(self.run, id, json.dumps([[m.role, m.content] for m in conversation]))
         trace.emit("question", query=id, spec=graph.name, seed=self.seed)

@@ -34,8 +34,9 @@ class Budget(_Part):
     """Money, by the models' prices."""
     seconds: PositiveFloat | None = None
     """Wall time."""
-    on_exhausted: Literal["stop", "error"] = "stop"
-    """`stop` answers with the best candidate so far; `error` gives no answer."""
+    on_exhausted: Literal["stop", "degrade", "error"] = "stop"
+    """`stop` answers with the best candidate so far; `degrade` draws fewer samples and leaves `optional` blocks out
+    while there is still room for the rest; `error` gives no answer."""
 
     @property
     def limited(self) -> frozenset[str]:

@@ -11,7 +11,7 @@ Start = Literal["start", "continuation", "condition"]
 
 STATEMENTS = ("architecture", "rules", "param", "model", "budget", "require", "let")
 """The words that begin a statement."""
-CONTROL = ("repeat", "each", "until", "race", "cascade", "deadline", "budget", "fold")
+CONTROL = ("repeat", "each", "until", "race", "cascade", "deadline", "budget", "fold", "optional")
 """The words that begin a step with a block."""
 _OTHERS = ("use", "when", "do", "then", "else", "step", "or", "and", "not", "true", "false", "null")
 KEYWORDS = frozenset({*STATEMENTS, *CONTROL, *_OTHERS})

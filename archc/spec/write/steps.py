@@ -13,7 +13,7 @@ from archc.spec.write.layout import Doc, Layout, Unit, headed, prefixed, suffixe
 from archc.spec.write.notes import Piece
 from archc.spec.write.values import Values, key, word
 
-CONTROL = ("repeat", "each", "until", "race", "cascade", "deadline", "budget", "fold")
+CONTROL = ("repeat", "each", "until", "race", "cascade", "deadline", "budget", "fold", "optional")
 """Ops whose one block follows their arguments without a word before it."""
 
 _REGIONS = ("do", "then", "else")
