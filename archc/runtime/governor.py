@@ -177,7 +177,7 @@ class Governor:
 
         Nothing is reserved before this runs, so that nothing stays reserved when it is cancelled before it begins.
         """
-        attempt = failures = 0
+        attempt = excused = 0
         while rest:
             granted = await self._ledger.reserve(rest.query.scopes, each, len(rest.keys))
             if isinstance(granted, Scope):
@@ -187,12 +187,12 @@ class Governor:
             outcome = await self._attempt(now, attempt, each * granted)
             if not isinstance(outcome, CallError):
                 samples |= zip(now.keys, outcome, strict=True)
-            elif await rest.lane.pause(failures, outcome):
-                attempt, failures = attempt + 1, failures + (not outcome.excused)
+            elif await rest.lane.pause(attempt, outcome, excused):
+                attempt, excused = attempt + 1, excused + outcome.excused
                 continue
             else:
                 samples |= dict.fromkeys(now.keys, outcome.failed)
-            rest, attempt, failures = rest.part(rest.ids[granted:]), 0, 0
+            rest, attempt, excused = rest.part(rest.ids[granted:]), 0, 0
 
     async def _attempt(self, batch: Batch, attempt: int, reserved: Spend) -> Sequence[Completion] | CallError:
         """One try. The reservation is settled and the trace told in every case."""
