@@ -86,7 +86,9 @@ FREE = Cost(Interval(0, 0), Interval(0, 0), Interval(0, 0), (0.0, 0.0))
 
 
 def cost_of(calls: Calls, model: Model) -> Cost:
-    """What one kind of call costs with a model."""
+    """What one kind of call costs with a model. One that is hedged may be sent twice."""
+    if model.shared.hedge is not None:
+        calls = replace(calls, count=Interval(calls.count.lo, 2 * calls.count.hi))
     prompt = calls.count * calls.prompt
     completion = Interval(0, calls.count.hi * calls.completion)
     rate = model.shared.price

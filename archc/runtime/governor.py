@@ -28,6 +28,7 @@ from archc.diagnostics import Diagnostic, RunError
 from archc.ir.region import Node
 from archc.runtime.budget import Ledger, Scope, priced, worst_case
 from archc.runtime.fair_queue import Turn
+from archc.runtime.hedge import Second, hedged
 from archc.runtime.identity import CallSet
 from archc.runtime.journal import Journal
 from archc.runtime.lane import Lane
@@ -132,6 +133,10 @@ class Governor:
         return known | found
 
     def _worst(self, batch: Batch) -> Spend:
+        """What one sample may cost: a request that is hedged may be sent twice."""
+        return self._single(batch) * (1 if batch.lane.model.shared.hedge is None else 2)
+
+    def _single(self, batch: Batch) -> Spend:
         return worst_case(batch.request.messages, batch.request.sampling, batch.lane.model.shared.price)
 
     def _spare(self, batch: Batch, samples: dict[str, Sample]) -> None:
@@ -171,7 +176,7 @@ class Governor:
 
         Nothing is reserved before this runs, so that nothing stays reserved when it is cancelled before it begins.
         """
-        attempt = failures = 0
+        attempt = excused = 0
         while rest:
             if self.breach:
                 raise RunError(self.breach)
@@ -180,8 +185,8 @@ class Governor:
                 return self._refuse(rest, samples, Failed(FailureKind.BUDGET, granted.lacks(each)), granted)
             tried, outcome = await self._attempt(rest.part(rest.ids[:granted]), attempt, each)
             if isinstance(outcome, CallError):
-                if self.stopped or await self._pause(rest.lane, failures, outcome):
-                    attempt, failures = attempt + 1, failures + (not outcome.excused)
+                if self.stopped or await self._pause(rest.lane, attempt, outcome, excused):
+                    attempt, excused = attempt + 1, excused + outcome.excused
                     if self.stopped:
                         return self._refuse(rest, samples, _STOPPED)
                     continue
@@ -190,13 +195,13 @@ class Governor:
                 await self._elsewhere(rest, samples)
             else:
                 samples |= zip(tried.keys, outcome, strict=True)
-            rest, attempt, failures = rest.without(samples), 0, 0
+            rest, attempt, excused = rest.without(samples), 0, 0
         if self.breach:
             raise RunError(self.breach)
 
-    async def _pause(self, lane: Lane, attempt: int, error: CallError) -> bool:
+    async def _pause(self, lane: Lane, attempt: int, error: CallError, excused: int) -> bool:
         """Waits before the next try; False if there should be none. Ends early when nothing more is sent."""
-        pausing = asyncio.ensure_future(lane.pause(attempt, error))
+        pausing = asyncio.ensure_future(lane.pause(attempt, error, excused))
         stopping = asyncio.ensure_future(self._stopped.wait())
         try:
             await asyncio.wait((pausing, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -235,16 +240,17 @@ class Governor:
                 if not batch:
                     return batch, ()
                 place.unused = False
-                sent, outcome = self.clock(), Outcome("doubt", reserved, {}, reason="aborted")
+                sent, other = self.clock(), Second()
+                outcome = Outcome("doubt", reserved, {}, reason="aborted")
                 self._tell(batch, "sending", calls=len(batch.keys))
                 try:
                     request = replace(batch.request, seeds=tuple(one.seed for one in batch.ids))
-                    completions = await batch.lane.backend.complete(request)
-                    spent = priced(len(batch.keys), _total(completions), batch.lane.model.shared.price)
+                    completions = await self._drawn(batch, request, other)
+                    spent = self._priced(batch, completions) + self._paid_beside(batch, other)
                     samples = dict(zip(batch.keys, completions, strict=True))
                     outcome = Outcome("ok", spent, samples, batch.lane.fingerprint, server=completions[0].server)
                 except CallError as error:
-                    outcome = _failed(error, reserved)
+                    outcome = _failed(error, reserved if other.sent else self._single(batch) * len(batch.keys))
                     raise
                 finally:  # in its place still: a kill leaves no more in doubt than are in flight
                     await self._settle(batch, claim, outcome)
@@ -256,6 +262,22 @@ class Governor:
             self._watch(batch, outcome, reserved)
             if batch:
                 self._note(batch, number, began, sent, claim, outcome)
+
+    async def _drawn(self, batch: Batch, request: Request, other: Second) -> Sequence[Completion]:
+        lane = batch.lane
+        if (after := lane.model.shared.hedge) is None:
+            return await lane.backend.complete(request)
+        turn = Turn(batch.query.id, batch.urgency, (self._single(batch) * len(batch.keys)).tokens)
+        return await hedged(lane, request, turn, after, self._sleep, other)
+
+    def _priced(self, batch: Batch, completions: Sequence[Completion]) -> Spend:
+        return priced(len(completions), _total(completions), batch.lane.model.shared.price)
+
+    def _paid_beside(self, batch: Batch, other: Second) -> Spend:
+        """What the request cost whose answer was not taken."""
+        if other.drawn:
+            return self._priced(batch, other.drawn)
+        return self._single(batch) * len(batch.keys) if other.sent and other.billed else NOTHING
 
     async def _claim(self, batch: Batch, each: Spend) -> Claim:
         if self._journal is None:

@@ -104,20 +104,20 @@ class Lane:
         """
         return Place(self, turn)
 
-    async def pause(self, failures: int, error: CallError) -> bool:
+    async def pause(self, attempt: int, error: CallError, excused: int = 0) -> bool:
         """Waits before the next try; False if there should be none, with the reason added where it is the lane's.
 
-        `failures` are the call's earlier ones, but for those that were `excused`. Exponential backoff with jitter
-        between half and the whole, or what the server asked for.
+        `attempt` counts the call's tries from 0; so many of them were excused. Exponential backoff with jitter between
+        half and the whole, or what the server asked for.
         """
         if error.failed.kind not in RETRYABLE:
             return False
-        if not error.excused and (failures >= self.model.shared.retries or not self._may_retry(error)):
+        if not error.excused and (attempt - excused >= self.model.shared.retries or not self._may_retry(error)):
             return False
         if error.retry_after is not None:
             delay = min(error.retry_after, LONGEST_RETRY_AFTER_S)
         else:
-            delay = min(FIRST_BACKOFF_S * 2**failures, LONGEST_BACKOFF_S) * self.random.uniform(0.5, 1)
+            delay = min(FIRST_BACKOFF_S * 2.0 ** min(attempt, 10), LONGEST_BACKOFF_S) * self.random.uniform(0.5, 1)
         await self.sleep(delay)
         return True
 

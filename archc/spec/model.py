@@ -86,6 +86,8 @@ class SharedOptions(_Part):
     """A limit on how fast requests start."""
     retries: Annotated[int, Field(ge=0, le=10)] = 4
     """How often a call is tried again after a failure that may pass."""
+    hedge: PositiveFloat | None = None
+    """After so many seconds without an answer a request is sent again. The first answer counts; both may cost."""
     price: Price | None = None
     """What it costs; needed for a budget in USD."""
     small: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -49,7 +49,7 @@ def validated(
             siblings = [str(loc[-1]) for loc in extra if loc[:-1] == one["loc"][:-1]]
             if one["type"] == "missing" and misspelt(str(one["loc"][-1]), siblings):
                 continue  # said where it is misspelt
-            known = [str(loc[-1]) for loc in lacking if loc[:-1] == one["loc"][:-1]]
+            known = [str(loc[-1]) for loc in lacking if loc[:-1] == one["loc"][:-1]] or _keys(kind, one["loc"][:-1])
             if len(one["loc"]) == 1:
                 known = [*parameters(kind), *also]
             found.append(_diagnostic(known, value, owner, one, _example(kind, one["loc"])))
@@ -59,6 +59,18 @@ def validated(
 def parameters(kind: type[BaseModel]) -> dict[str, str]:
     """The keys that a kind takes, with the names of their fields."""
     return {field.alias or name: name for name, field in kind.model_fields.items()}
+
+
+def _keys(kind: type[BaseModel], path: Iterable[int | str]) -> list[str]:
+    """The keys of the mapping at a path; none where what stands there is no kind of ours."""
+    for key in path:
+        field = kind.model_fields.get(parameters(kind).get(str(key), ""))
+        inside = get_args(field.annotation) or (field.annotation,) if field else ()
+        inner = next((one for one in inside if isinstance(one, type) and issubclass(one, BaseModel)), None)
+        if inner is None:
+            return []
+        kind = inner
+    return [*parameters(kind)]
 
 
 def misspelt(key: str, written: Iterable[str]) -> bool:

@@ -7,7 +7,7 @@ import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import count, pairwise
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from archc.calls import CallError, Failed, FailureKind
+from archc.calls import CallError, Failed, FailureKind, Request
 from archc.diagnostics import SpecError
 from archc.runtime.fair_queue import FairQueue, Turn, Waiter
 from archc.runtime.lane import Lane
@@ -48,16 +48,17 @@ def lane_of(concurrency: int = 64, retries: int = 4, rate: Rate | None = None) -
 
 async def call(lane: Lane, server: Server, turn: Turn = Turn("q")) -> Failed | None:  # noqa: B008
     """One call, tried as often as the lane lets it; why it failed, if it did."""
-    failures = 0
-    while True:
+    excused = 0
+    for attempt in count():
         try:
             async with lane.slot(turn):
                 await server()
                 return None
         except CallError as error:
-            if not await lane.pause(failures, error):
+            if not await lane.pause(attempt, error, excused):
                 return error.failed
-            failures += not error.excused
+            excused += error.excused
+    raise AssertionError
 
 
 def calls(lane: Lane, server: Server, count: int) -> list[Failed | None]:
@@ -157,6 +158,46 @@ def test_a_rate_limit_counts_where_nobody_is_served() -> None:
     server, asked = failing(FailureKind.RATE_LIMIT)
     assert {one.kind for one in calls(lane_of(8), server, 100) if one} == {FailureKind.RATE_LIMIT}
     assert len(asked) <= 30
+
+
+def test_a_call_that_is_always_turned_away_ends_and_holds_up_nobody() -> None:
+    """Such as one with more tokens than the server's limit."""
+    turned_away = 0
+
+    async def server() -> None:
+        await asyncio.sleep(1.0)
+
+    async def never() -> None:
+        nonlocal turned_away
+        turned_away += 1
+        raise CallError(FailureKind.RATE_LIMIT, "too large")
+
+    async def main() -> None:
+        lane = lane_of(10)
+        large = asyncio.create_task(call(lane, never))
+        await asyncio.gather(*(call(lane, server) for _ in range(5_000)))
+        assert now() < 1.6 * 5_000 / 10
+        failed = await large
+        assert failed
+        assert failed.kind is FailureKind.RATE_LIMIT
+
+    run(main())
+    assert turned_away < 50
+
+
+def test_what_is_excused_does_not_count_in_a_run() -> None:
+    """At most ten a second, and a single retry for each call."""
+    served = [-1.0]
+
+    def reply(request: Request, i: int) -> str | CallError:
+        if now() - served[-1] < 0.1:
+            return CallError(FailureKind.RATE_LIMIT, "slow down")
+        served.append(now())
+        return "fine"
+
+    backend = Scripted(reply, takes=lambda request: 0.5 + request.seeds[0] % 100 / 100)
+    result = answer(plan_of("- generate: {model: m, n: 300}", model="retries: 1", n=False), backend)
+    assert len(result.candidates) == 300
 
 
 def test_one_retry_after_holds_back_all() -> None:
