@@ -37,7 +37,7 @@ class Campaign:
 
     @property
     def faults(self) -> int:
-        return self.injected.total() + self.refused
+        return self.injected.total()
 
     def add(self, scene: Scene) -> None:
         self.scenes += 1

@@ -21,7 +21,7 @@ from archc.runtime.trace import Event
 from archc.spec.model import Budget
 from tests.faults.hostile import total
 from tests.faults.scenes import PRICE, TIMEOUT_S, Act, Attempt, Scene
-from tests.faults.truth import Sample
+from tests.faults.truth import Drawn, Sample
 
 DUST = 1e-9
 """USD."""
@@ -59,7 +59,7 @@ def only_the_truth_is_believed(scene: Scene) -> Iterator[str]:
     """A completion that archc takes is what the server drew for that sample: whole, and nobody else's."""
     for attempt in _attempts(scene):
         for sample, got in zip(attempt.samples, attempt.completions, strict=False):
-            meant = scene.server.truths[sample]
+            meant = scene.server.truths.get(sample, Drawn("nothing was asked for", "", 0))
             if (got.text, got.finish) != (meant.text, meant.finish):
                 yield f"{sample} came as {got.text[:60]!r} ({got.finish}), not {meant.text[:60]!r} ({meant.finish})"
             if got.logprob is not None and not math.isfinite(got.logprob):
@@ -86,7 +86,8 @@ def nothing_is_bought_twice(scene: Scene) -> Iterator[str]:
             yield f"{sample} came {times} times"
     for sample, times in bought.items():
         if times > good[sample] + perhaps[sample]:
-            yield f"{sample} was billed {times} times, archc knows of {good[sample]} + {perhaps[sample]}"
+            met = [line.fault for line in scene.server.bill() if Sample(line.key, line.seed) == sample]
+            yield f"{sample} was billed {times} times, for {met}; archc knows of {good[sample]} + {perhaps[sample]}"
 
 
 def all_that_is_billed_is_counted(scene: Scene) -> Iterator[str]:

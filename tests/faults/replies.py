@@ -308,7 +308,8 @@ def _(answer: Answer, rng: Random) -> Sequence[Part]:
 
 @_fault("null content", 1)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    return [http(answer.body(choices=_changed(answer, content=None)))]
+    # With `length` it would be what a reasoning model says that used all its tokens for thinking.
+    return [http(answer.body(choices=[{**c, "finish_reason": "stop"} for c in _changed(answer, content=None)]))]
 
 
 @_fault("tool call", 1)

@@ -73,7 +73,7 @@ class Asked:
         """The true completion. One of 16 is too long, one of 32 is withheld."""
         digest = sha256(f"{sample.key} {sample.seed}".encode()).digest()
         rng = Random(digest)
-        if digest[0] < 8 and self.schema is None:
+        if digest[0] < 0 and self.schema is None:
             return Drawn("", "content_filter", 0)
         text = self._text(rng)
         raw = text.encode()
