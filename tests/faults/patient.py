@@ -57,9 +57,7 @@ class PatientLoop(asyncio.SelectorEventLoop):
     def with_thread(self, cls: type[T]) -> type[T]:
         """The class, whose coroutines wait for a thread of its own: time stands still meanwhile."""
         waiting = {
-            name: self._waited(method)
-            for name, method in vars(cls).items()
-            if inspect.iscoroutinefunction(method)
+            name: self._waited(method) for name, method in vars(cls).items() if inspect.iscoroutinefunction(method)
         }
         return type(cls.__name__, (cls,), waiting)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import socket
 import traceback
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -230,20 +231,31 @@ class Scene:
     leaks: list[str] = field(default_factory=list)
 
 
-async def play(seed: int, folder: Path) -> Scene:
-    """Plays the scene of a seed in an empty folder, on a `PatientLoop`."""
-    scene = Scene(Setting.of(seed), journal=folder / "journal")
+Wrap = Callable[[Backend], Backend]
+"""Something put around a backend."""
+
+
+def bare(backend: Backend) -> Backend:
+    """Nothing around it."""
+    return backend
+
+
+async def play(setting: int | Setting, folder: Path, within: Wrap = bare, around: Wrap = bare) -> Scene:
+    """Plays a scene, or that of a seed, in an empty folder, on a `PatientLoop`.
+
+    For tests of the checker: `within` spoils what the recorder sees of the disturbed act, `around` what archc does.
+    """
+    setting = setting if isinstance(setting, Setting) else Setting.of(setting)
+    scene, seed = Scene(setting, journal=folder / "journal"), setting.seed
     tasks, files = asyncio.all_tasks(), _descriptors()
     with _patient_journal(), _dead_port() as dead:
         async with hostile(folder / "calm.jsonl", seed) as server:
-            plan = scene.setting.plan(server.url, limited=False)
-            await _act(scene, scene.calm, server, plan, folder / "calm")
-        setting = scene.setting
+            await _act(scene, scene.calm, server, setting.plan(server.url, limited=False), folder / "calm")
         async with hostile(folder / "ledger.jsonl", seed, setting.mix, setting.bytes_per_token) as scene.server:
             server = scene.server
             server.rate = setting.rate
             plan = setting.plan(server.url, *([dead] if setting.dead else []), limited=True)
-            await _act(scene, scene.disturbed, server, plan, scene.journal, setting.shared, setting.stopped)
+            await _act(scene, scene.disturbed, server, plan, scene.journal, within, around)
             await asyncio.sleep(60)  # of virtual time: the server bills what was given up
             server.rate = 0.0
             await _act(scene, scene.again, server, setting.plan(server.url, limited=False), scene.journal)
@@ -263,19 +275,20 @@ async def _act(
     server: Hostile,
     plan: Plan,
     journal: Path,
-    budget: Budget | None = None,
-    stopped: float | None = None,
+    within: Wrap = bare,
+    around: Wrap = bare,
 ) -> None:
-    events = Events()
+    events, setting = Events(), scene.setting
     act.events = events.all
+    budget, stopped = (setting.shared, setting.stopped) if act is scene.disturbed else (None, None)
 
     def connect(model: Model, key_for: KeyFor) -> Backend:
         options = cast(OpenAI.Options, model.options)
         inner = OpenAI(model.shared.model, options, key_for, clock=now)
-        return Recorder(inner, server, act.attempts, scene.table)
+        return around(Recorder(within(inner), server, act.attempts, scene.table))
 
     world = World(now, asyncio.sleep, lambda place, variable: None, connect)
-    session = Session(plan, world, seed=scene.setting.seed, journal=journal, budget=budget, listeners=(events,))
+    session = Session(plan, world, seed=setting.seed, journal=journal, budget=budget, listeners=(events,))
 
     async def ask(id: str) -> None:
         act.runs[id] = await session.answer(f"What is {id} + 1?", id)
@@ -284,9 +297,9 @@ async def _act(
         async with asyncio.timeout(LONGEST_S), session:
             with suppress(TimeoutError):
                 async with asyncio.timeout(stopped), asyncio.TaskGroup() as tasks:
-                    for i in range(scene.setting.questions):
+                    for i in range(setting.questions):
                         tasks.create_task(ask(str(i)))
-            if stopped is None and len(act.runs) < scene.setting.questions:
+            if stopped is None and len(act.runs) < setting.questions:
                 act.wrong.append("hung")
             act.wrong += held(session)
     except Exception:  # noqa: BLE001, that is what is looked for
@@ -296,7 +309,9 @@ async def _act(
 def held(session: Session) -> list[str]:
     """Reservations that are left when nothing is under way."""
     scope = session._run_scope
-    return [f"{scope.reserved} is still reserved"] if scope and round(scope.reserved.usd, 9) + scope.reserved.calls else []
+    return (
+        [f"{scope.reserved} is still reserved"] if scope and round(scope.reserved.usd, 9) + scope.reserved.calls else []
+    )
 
 
 @contextmanager
@@ -312,8 +327,6 @@ def _patient_journal() -> Iterator[None]:
 @contextmanager
 def _dead_port() -> Iterator[str]:
     """The URL of a port that nobody else can take and that refuses every connection."""
-    import socket
-
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
