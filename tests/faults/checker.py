@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import apsw
 
@@ -153,7 +153,7 @@ def stored(journal: Path) -> list[Completion]:
     """All completions that a journal has. The one place here that knows its tables."""
     with closing(apsw.Connection(str(journal), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
         rows = connection.execute("SELECT body, crc FROM completions").fetchall()
-    read = [_unpack(body, crc) for body, crc in rows]
+    read = [_unpack(cast(bytes, body), cast(int, crc)) for body, crc in rows]
     assert None not in read, "a damaged row"
     return [one for one in read if one is not None]
 

@@ -1,7 +1,8 @@
 """An event loop for real sockets in virtual time: an hour of hanging connections passes in a moment.
 
-Time jumps to the next timer only when no socket of this process has anything to say and no thread is at work for the
-loop. So nothing depends on how fast the machine is, and a scene with the same seed goes the same way again.
+Time jumps to the next timer only when no socket of this process has anything to say (what goes through the loopback
+device is there at once) and no thread is at work for the loop. So nothing depends on how fast the machine is, and a
+scene with the same seed goes the same way again.
 """
 
 from __future__ import annotations
@@ -10,13 +11,11 @@ import asyncio
 import inspect
 import selectors
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
 from functools import wraps
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-
-GRACE_S = 0.0002
-"""Real seconds that a packet may take through the loopback device."""
 
 
 class _Patient(selectors.DefaultSelector):
@@ -29,7 +28,7 @@ class _Patient(selectors.DefaultSelector):
             return super().select(timeout)
         if self.at_work:
             return super().select(10.0)  # real time: the thread wakes the loop
-        ready = super().select(0) or super().select(GRACE_S)
+        ready = super().select(0) or super().select(0)
         if not ready:
             self.now += timeout
         return ready
@@ -45,7 +44,7 @@ class PatientLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.patient.now
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(self, executor: Executor | None, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
         self.patient.at_work += 1
         future = super().run_in_executor(executor, func, *args)
         future.add_done_callback(lambda _: self._less())

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from enum import Enum
 from random import Random
+from types import MappingProxyType
 from typing import Any
 
 from archc.backends.openai import MAX_BYTES
@@ -91,16 +92,18 @@ def _fault(name: str, billed: float, weight: float = 1.0) -> Callable[[Play], Pl
     return add
 
 
-def http(body: bytes, status: int = 200, length: int | None = None, **headers: str) -> bytes:
+def http(
+    body: bytes, status: int = 200, headers: Mapping[str, str] = MappingProxyType({}), *, length: int | None = None
+) -> bytes:
     """A whole reply; `length` is a wrong Content-Length."""
-    given = {"Content-Type": "application/json", "Content-Length": str(len(body) if length is None else length)}
-    given |= {name.replace("_", "-"): value for name, value in headers.items()}
+    size = str(len(body) if length is None else length)
+    given = {"Content-Type": "application/json", "Content-Length": size, **headers}
     head = "".join(f"{name}: {value}\r\n" for name, value in given.items())
     return f"HTTP/1.1 {status} Because\r\n{head}\r\n".encode() + body
 
 
-def _error(status: int, **headers: str) -> list[Part]:
-    return [http(json.dumps({"error": {"message": "no", "code": status}}).encode(), status, **headers)]
+def _error(status: int, headers: Mapping[str, str] = MappingProxyType({})) -> list[Part]:
+    return [http(json.dumps({"error": {"message": "no", "code": status}}).encode(), status, headers)]
 
 
 def honest(answer: Answer, rng: Random) -> Sequence[Part]:
@@ -113,20 +116,20 @@ def honest(answer: Answer, rng: Random) -> Sequence[Part]:
 
 @_fault("429, Retry-After in seconds", 0)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    return _error(429, Retry_After=str(rng.randint(0, 20)))
+    return _error(429, {"Retry-After": str(rng.randint(0, 20))})
 
 
 @_fault("429, Retry-After as a date", 0)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     now = datetime(2031, 5, 4, 3, 2, 1, tzinfo=UTC)  # the server's clock, years ahead
     later = now + timedelta(seconds=rng.randint(-5, 30))
-    return _error(429, Date=format_datetime(now, usegmt=True), Retry_After=format_datetime(later, usegmt=True))
+    return _error(429, {"Date": format_datetime(now, usegmt=True), "Retry-After": format_datetime(later, usegmt=True)})
 
 
 @_fault("429, absurd Retry-After", 0)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     absurd = ["-5", "soon", "9" * 400, "NaN", "inf", "1e9", "Fri, 31 Dec 9999 23:59:59 GMT", "", "0x10", "86400000"]
-    return _error(429, Retry_After=rng.choice(absurd))
+    return _error(429, {"Retry-After": rng.choice(absurd)})
 
 
 @_fault("429 without Retry-After", 0)
@@ -136,7 +139,7 @@ def _(answer: Answer, rng: Random) -> Sequence[Part]:
 
 @_fault("429, retry-after-ms", 0)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    return _error(429, retry_after_ms=str(rng.randint(1, 5000)))
+    return _error(429, {"retry-after-ms": str(rng.randint(1, 5000))})
 
 
 def _status(status: int, billed: float) -> None:
@@ -151,7 +154,7 @@ for _code, _chance in ((500, 0.5), (502, 0.0), (503, 0.0), (504, 0.5), (408, 0.5
 
 @_fault("redirect", 0)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    return _error(rng.choice([301, 302, 307, 308]), Location="http://127.0.0.1:9/v1/chat/completions")
+    return _error(rng.choice([301, 302, 307, 308]), {"Location": "http://127.0.0.1:9/v1/chat/completions"})
 
 
 # ---- broken connections
@@ -237,7 +240,7 @@ def _(answer: Answer, rng: Random) -> Sequence[Part]:
 @_fault("header flood", 1, 0.5)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     many = rng.choice([{f"X-{i}": "y" * 100 for i in range(5000)}, {"X": "y" * 1_000_000}])
-    return [http(answer.body(), **many)]
+    return [http(answer.body(), headers=many)]
 
 
 @_fault("no HTTP", 1)
@@ -285,7 +288,7 @@ def _(answer: Answer, rng: Random) -> Sequence[Part]:
 
 @_fault("HTML with 200", 0.5)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    return [http(b"<html><h1>Welcome</h1></html>", Content_Type="text/html")]
+    return [http(b"<html><h1>Welcome</h1></html>", headers={"Content-Type": "text/html"})]
 
 
 @_fault("wrong schema", 1)
@@ -353,7 +356,7 @@ def _(answer: Answer, rng: Random) -> Sequence[Part]:
     return [http(answer.body(choices=answer.choices[::-1]))]
 
 
-@_fault("huge body", 1, 0.08)
+@_fault("huge body", 1, 0.25)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     return [http(answer.body() + b" " * (MAX_BYTES + 1))]
 
@@ -361,14 +364,14 @@ def _(answer: Answer, rng: Random) -> Sequence[Part]:
 _BOMB = gzip.compress(b" " * (MAX_BYTES * 4), 9)
 
 
-@_fault("decompression bomb", 1, 0.08)
+@_fault("decompression bomb", 1, 0.25)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    return [http(_BOMB, Content_Encoding="gzip")]
+    return [http(_BOMB, headers={"Content-Encoding": "gzip"})]
 
 
 @_fault("wrong Content-Encoding", 1)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    return [http(answer.body(), Content_Encoding=rng.choice(["gzip", "deflate", "br"]))]
+    return [http(answer.body(), headers={"Content-Encoding": rng.choice(["gzip", "deflate", "br"])})]
 
 
 @_fault("invalid UTF-8", 1)

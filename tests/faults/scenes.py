@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import socket
 import traceback
 from collections import Counter
@@ -16,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 import pytest
 
@@ -26,6 +25,7 @@ from archc.calls import Backend, BackendOptions, CallError, Capabilities, Comple
 from archc.ir.graph import Model
 from archc.planning.plan import Plan
 from archc.runtime import session as sessions
+from archc.runtime.journal import Journal
 from archc.runtime.run import Run
 from archc.runtime.session import Session, World
 from archc.runtime.trace import Event
@@ -226,7 +226,8 @@ class Scene:
     """After the disturbance, from its journal, with an honest server and no limits."""
     table: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How often a fault led to an outcome of its attempt."""
-    server: Hostile = cast(Hostile, None)
+    server: Hostile = field(init=False)
+    """Of the last two acts."""
     journal: Path = Path()
     leaks: list[str] = field(default_factory=list)
 
@@ -261,11 +262,19 @@ async def play(setting: int | Setting, folder: Path, within: Wrap = bare, around
             await _act(scene, scene.again, server, setting.plan(server.url, limited=False), scene.journal)
             await asyncio.sleep(60)
     await asyncio.sleep(0.1)
-    gc.collect()
-    scene.leaks += [f"task {task}" for task in asyncio.all_tasks() - tasks]
-    scene.leaks += [f"file {name}" for name in _descriptors() - files]
-    ours = {"calm.jsonl", "ledger.jsonl"} | {base + end for base in ("calm", "journal") for end in ("", "-wal", "-shm")}
-    scene.leaks += [f"file {path.name}" for path in folder.iterdir() if path.name not in ours]
+
+    def left() -> list[str]:
+        known = {"calm.jsonl", "ledger.jsonl"}
+        known |= {journal + end for journal in ("calm", "journal") for end in ("", "-wal", "-shm")}
+        return [
+            *(f"task {task}" for task in asyncio.all_tasks() - tasks),
+            *(f"descriptor {name}" for name in _descriptors() - files),
+            *(f"file {path.name}" for path in folder.iterdir() if path.name not in known),
+        ]
+
+    if left():
+        gc.collect()  # it takes its time: only where something is there that may be garbage
+    scene.leaks = left()
     return scene
 
 
@@ -320,7 +329,7 @@ def _patient_journal() -> Iterator[None]:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, PatientLoop)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sessions, "Journal", loop.with_thread(sessions.Journal))
+        patch.setattr(sessions, "Journal", loop.with_thread(Journal))
         yield
 
 
@@ -335,7 +344,7 @@ def _dead_port() -> Iterator[str]:
 def _descriptors() -> set[str]:
     """The open files of this process, each with its number."""
     open_now = set()
-    for name in os.listdir("/proc/self/fd"):
+    for path in Path("/proc/self/fd").iterdir():
         with suppress(FileNotFoundError):
-            open_now.add(f"{name} {os.readlink(f'/proc/self/fd/{name}')}")
+            open_now.add(f"{path.name} {path.readlink()}")
     return open_now

@@ -17,7 +17,6 @@ from tests.faults.campaign import campaign, played
 from tests.faults.replies import FAULTS
 from tests.faults.scenes import TEMPLATES, Scene, Setting, Wrap, bare
 
-
 UNANSWERED = {
     "101",
     "a key twice",

@@ -1,6 +1,6 @@
 """What the hostile server would say if it were honest: a function of what is asked and the seed, and nothing else.
 
-The same asked again, alone or beside others, gives the same text, the same end and the same number of tokens. So what an
+The same asked again, alone or beside others, gives the same text, the same end and as many tokens. So what an
 undisturbed run comes to is known, and any other text is one that nobody may believe.
 """
 

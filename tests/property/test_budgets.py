@@ -102,10 +102,10 @@ def test_random_plans_never_pass_a_random_budget(
 
     async def main() -> None:
         limit = Budget.model_validate(shared)
-        async with session(plan, backends, budget=limit, listeners=[events]) as open_session:
-            async with asyncio.TaskGroup() as tasks:
-                for i in range(questions):
-                    tasks.create_task(open_session.answer(f"question {i}", str(i)))
+        opened = session(plan, backends, budget=limit, listeners=[events])
+        async with opened as open_session, asyncio.TaskGroup() as tasks:
+            for i in range(questions):
+                tasks.create_task(open_session.answer(f"question {i}", str(i)))
 
     run(main())
     assert [*_over(provider.most, shared), *_over(provider.most, own, questions)] == []
@@ -187,7 +187,8 @@ def test_almost_all_of_a_budget_is_used_where_work_remains(limit: dict[str, floa
 
 
 if __name__ == "__main__":
-    for asked in ({"calls": 300}, {"tokens": 60_000}, {"tokens": 400_000}, {"usd": 0.1}):
+    LADDER: tuple[dict[str, float], ...] = ({"calls": 300}, {"tokens": 60_000}, {"tokens": 400_000}, {"usd": 0.1})
+    for asked in LADDER:
         for steps in PIPELINES:
             for together in (True, False):
                 for parallel in (8, 64):
