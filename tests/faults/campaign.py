@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
+from tests.faults.bodies import FAULTS
 from tests.faults.checker import check
 from tests.faults.patient import run
-from tests.faults.replies import FAULTS
 from tests.faults.scenes import Scene, Setting, Wrap, bare, play
 
 SHARED_MEMORY = Path("/dev/shm")

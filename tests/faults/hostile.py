@@ -1,4 +1,4 @@
-"""A hostile chat-completions server that bills: every fault of `replies.py`, by seed, and a ledger of what was bought.
+"""A hostile chat-completions server that bills: every fault there is, by seed, and a ledger of what was bought.
 
     async with hostile(tmp_path / "ledger.jsonl", seed=1) as server:
         server.rate = 0.5   # half of the requests meet a fault; 0 is an honest server
@@ -22,7 +22,8 @@ from pathlib import Path
 from random import Random
 
 from archc.calls import Spend
-from tests.faults.replies import FAULTS, Answer, End, Part, honest
+from tests.faults.bodies import FAULTS
+from tests.faults.replies import Answer, End, Part, honest
 from tests.faults.truth import Asked, Drawn, Sample
 
 

@@ -1,4 +1,4 @@
-"""Every way in which a chat-completions server can fail, one function each; `FAULTS` has them by name.
+"""The ways in which a chat-completions server can fail, one function each; `FAULTS` has them by name.
 
 A function says what is written to the connection, in parts: bytes, a wait in virtual seconds, or how it ends. It may
 change what the provider bills for the answer; what is billed otherwise stands beside its name.
@@ -6,7 +6,6 @@ change what the provider bills for the answer; what is billed otherwise stands b
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,6 @@ from random import Random
 from types import MappingProxyType
 from typing import Any
 
-from archc.backends.openai import MAX_BYTES
 from tests.faults.truth import Asked, Drawn, Sample
 
 
@@ -84,7 +82,9 @@ class Fault:
 FAULTS: dict[str, Fault] = {}
 
 
-def _fault(name: str, billed: float, weight: float = 1.0) -> Callable[[Play], Play]:
+def fault(name: str, billed: float, weight: float = 1.0) -> Callable[[Play], Play]:
+    """Puts a way to fail into the table. `billed` is the chance that the provider bills it."""
+
     def add(play: Play) -> Play:
         FAULTS[name] = Fault(play, billed, weight)
         return play
@@ -114,36 +114,36 @@ def honest(answer: Answer, rng: Random) -> Sequence[Part]:
 # ---- refusals
 
 
-@_fault("429, Retry-After in seconds", 0)
+@fault("429, Retry-After in seconds", 0)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     return _error(429, {"Retry-After": str(rng.randint(0, 20))})
 
 
-@_fault("429, Retry-After as a date", 0)
+@fault("429, Retry-After as a date", 0)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     now = datetime(2031, 5, 4, 3, 2, 1, tzinfo=UTC)  # the server's clock, years ahead
     later = now + timedelta(seconds=rng.randint(-5, 30))
     return _error(429, {"Date": format_datetime(now, usegmt=True), "Retry-After": format_datetime(later, usegmt=True)})
 
 
-@_fault("429, absurd Retry-After", 0)
+@fault("429, absurd Retry-After", 0)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     absurd = ["-5", "soon", "9" * 400, "NaN", "inf", "1e9", "Fri, 31 Dec 9999 23:59:59 GMT", "", "0x10", "86400000"]
     return _error(429, {"Retry-After": rng.choice(absurd)})
 
 
-@_fault("429 without Retry-After", 0)
+@fault("429 without Retry-After", 0)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     return _error(429)
 
 
-@_fault("429, retry-after-ms", 0)
+@fault("429, retry-after-ms", 0)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     return _error(429, {"retry-after-ms": str(rng.randint(1, 5000))})
 
 
 def _status(status: int, billed: float) -> None:
-    @_fault(str(status), billed, 0.7)
+    @fault(str(status), billed, 0.7)
     def _(answer: Answer, rng: Random) -> Sequence[Part]:
         return _error(status)
 
@@ -152,7 +152,7 @@ for _code, _chance in ((500, 0.5), (502, 0.0), (503, 0.0), (504, 0.5), (408, 0.5
     _status(_code, _chance)
 
 
-@_fault("redirect", 0)
+@fault("redirect", 0)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     return _error(rng.choice([301, 302, 307, 308]), {"Location": "http://127.0.0.1:9/v1/chat/completions"})
 
@@ -160,34 +160,34 @@ def _(answer: Answer, rng: Random) -> Sequence[Part]:
 # ---- broken connections
 
 
-@_fault("reset before the head", 1)
+@fault("reset before the head", 1)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     return [End.RESET]
 
 
-@_fault("closed before the head", 1)
+@fault("closed before the head", 1)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     return [End.CLOSE]
 
 
-@_fault("reset within the head", 1)
+@fault("reset within the head", 1)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     return [http(answer.body())[: rng.randint(1, 60)], 0.01, End.RESET]
 
 
-@_fault("reset after the head", 1)
+@fault("reset after the head", 1)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     raw = http(answer.body())
     return [raw[: raw.index(b"\r\n\r\n") + 4], 0.01, End.RESET]
 
 
-@_fault("truncated body", 1)
+@fault("truncated body", 1)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     raw = http(answer.body())
     return [raw[: -rng.randint(1, len(raw) - raw.index(b"\r\n\r\n") - 4)], End.CLOSE]
 
 
-@_fault("truncated chunks", 1)
+@fault("truncated chunks", 1)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     body = answer.body()
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -195,24 +195,24 @@ def _(answer: Answer, rng: Random) -> Sequence[Part]:
     return [head + b"%x\r\n" % len(body) + (body + b"\r\n" if whole else body[: len(body) // 2]), End.CLOSE]
 
 
-@_fault("Content-Length too small", 1)
+@fault("Content-Length too small", 1)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     body = answer.body()
     return [http(body, length=rng.randint(0, len(body) - 1))]
 
 
-@_fault("Content-Length too large", 1)
+@fault("Content-Length too large", 1)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     body = answer.body()
     return [http(body, length=len(body) + rng.randint(1, 10)), rng.choice([End.CLOSE, End.HANG])]
 
 
-@_fault("stale second reply, at once", 1)
+@fault("stale second reply, at once", 1)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     return [http(answer.body()) + _decoy(answer)]
 
 
-@_fault("stale second reply, later", 1)
+@fault("stale second reply, later", 1)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     return [http(answer.body()), rng.choice([0.001, 0.1]), _decoy(answer)]
 
@@ -226,24 +226,24 @@ def _decoy(answer: Answer) -> bytes:
 DECOY = "an answer to something else"
 
 
-@_fault("1xx before the reply", 1)
+@fault("1xx before the reply", 1)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     some = rng.choice([b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"])
     return [some * rng.choice([1, 50]), http(answer.body())]
 
 
-@_fault("101", 1)
+@fault("101", 1)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     return [b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n" + answer.body()]
 
 
-@_fault("header flood", 1, 0.5)
+@fault("header flood", 1, 0.5)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     many = rng.choice([{f"X-{i}": "y" * 100 for i in range(5000)}, {"X": "y" * 1_000_000}])
     return [http(answer.body(), headers=many)]
 
 
-@_fault("no HTTP", 1)
+@fault("no HTTP", 1)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     body = answer.body()
     kinds = [body, b"HTTP/1.1 banana\r\n\r\n" + body, b"SSH-2.0-x\r\n", b"\x15\x03\x01\x00\x02\x02\x46"]
@@ -255,170 +255,23 @@ def _(answer: Answer, rng: Random) -> Sequence[Part]:
 # ---- time
 
 
-@_fault("slow first byte", 1)
+@fault("slow first byte", 1)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     return [rng.uniform(5, 30), http(answer.body())]
 
 
-@_fault("slow drip", 1)
+@fault("slow drip", 1)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     raw = http(answer.body())
     step = rng.choice([1, len(raw) // 8])
     return [part for i in range(0, len(raw), step) for part in (1.0, raw[i : i + step])]
 
 
-@_fault("silent hang", 1)
+@fault("silent hang", 1)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     return [End.HANG]
 
 
-@_fault("hang within the body", 1)
+@fault("hang within the body", 1)
 def _(answer: Answer, rng: Random) -> Sequence[Part]:
     return [http(answer.body())[:-1], End.HANG]
-
-
-# ---- bodies that are no answer
-
-
-@_fault("truncated JSON", 1)
-def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    body = answer.body()
-    return [http(body[: rng.randint(0, len(body) - 1)])]
-
-
-@_fault("HTML with 200", 0.5)
-def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    return [http(b"<html><h1>Welcome</h1></html>", headers={"Content-Type": "text/html"})]
-
-
-@_fault("wrong schema", 1)
-def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    choices: list[Any] = [None, {}, "text", [None], [{}], [{"message": "text"}], [{"message": {"content": 3}}]]
-    bodies: list[Any] = [*({"choices": c, "usage": answer.usage} for c in choices), {}, [], None, 7, {"data": []}]
-    return [http(json.dumps(rng.choice(bodies)).encode())]
-
-
-@_fault("an error with 200", 0.5)
-def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    code = rng.choice([500, 502, "overloaded", None])
-    return [http(json.dumps({"error": {"message": "upstream failed", "code": code}}).encode())]
-
-
-@_fault("empty choices", 1)
-def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    return [http(answer.body(choices=[]))]
-
-
-@_fault("null content", 1)
-def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    # With `length` it would be what a reasoning model says that used all its tokens for thinking.
-    return [http(answer.body(choices=[{**c, "finish_reason": "stop"} for c in _changed(answer, content=None)]))]
-
-
-@_fault("tool call", 1)
-def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    calls = [{"id": "1", "type": "function", "function": {"name": "rm", "arguments": "{}"}}]
-    choices = _changed(answer, content=rng.choice([None, "half a"]), tool_calls=calls)
-    return [http(answer.body(choices=[{**c, "finish_reason": "tool_calls"} for c in choices]))]
-
-
-@_fault("gave up within the text", 1)
-def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    choices = _changed(answer, content="half a")
-    return [http(answer.body(choices=[{**c, "finish_reason": rng.choice(["error", "abort"])} for c in choices]))]
-
-
-def _changed(answer: Answer, **changes: Any) -> list[dict[str, Any]]:
-    return [{**choice, "message": {**choice["message"], **changes}} for choice in answer.choices]
-
-
-@_fault("fewer choices than asked", 1)
-def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    kept = list(answer.drawn)[: rng.randint(1, max(1, len(answer.drawn) - 1))]
-    answer.billed = {sample: answer.drawn[sample].tokens for sample in kept}
-    return [http(answer.body(choices=answer.choices[: len(kept)]))]
-
-
-@_fault("more choices than asked", 1)
-def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    more = [{**answer.choices[0], "index": len(answer.choices) + i} for i in range(rng.randint(1, 5))]
-    return [http(answer.body(choices=answer.choices + more))]
-
-
-@_fault("an index twice", 1)
-def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    twice = {**answer.choices[0], "message": {"role": "assistant", "content": DECOY}}
-    return [http(answer.body(choices=[*answer.choices, twice]))]
-
-
-@_fault("choices out of order", 1)
-def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    return [http(answer.body(choices=answer.choices[::-1]))]
-
-
-@_fault("huge body", 1, 0.25)
-def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    return [http(answer.body() + b" " * (MAX_BYTES + 1))]
-
-
-_BOMB = gzip.compress(b" " * (MAX_BYTES * 4), 9)
-
-
-@_fault("decompression bomb", 1, 0.25)
-def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    return [http(_BOMB, headers={"Content-Encoding": "gzip"})]
-
-
-@_fault("wrong Content-Encoding", 1)
-def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    return [http(answer.body(), headers={"Content-Encoding": rng.choice(["gzip", "deflate", "br"])})]
-
-
-@_fault("invalid UTF-8", 1)
-def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    bad = rng.choice([b"\xff", b"\xed\xa0\x80", b"\xc0\xaf", b"\x80"])
-    return [http(answer.body(choices=_changed(answer, content="good until @@@")).replace(b"@@@", bad))]
-
-
-@_fault("a key twice", 1)
-def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    body, decoy = answer.body(), json.dumps(DECOY).encode()
-    where = rng.choice(["first", "last", "choices"])
-    if where == "choices":
-        return [http(body[:-1] + b', "choices": ' + json.dumps(_changed(answer, content=DECOY)).encode() + b"}")]
-    if where == "first":
-        return [http(body.replace(b'"content": ', b'"content": ' + decoy + b', "content": '))]
-    return [http(body.replace(b'}, "finish_reason"', b', "content": ' + decoy + b'}, "finish_reason"'))]
-
-
-# ---- usage and log-probabilities
-
-
-def _usage(name: str, usages: Callable[[Answer], list[Any]]) -> None:
-    @_fault(name, 1)
-    def _(answer: Answer, rng: Random) -> Sequence[Part]:
-        return [http(answer.body(usage=rng.choice(usages(answer))))]
-
-
-_usage("usage missing", lambda answer: [None, {}, [], "7"])
-_usage("usage negative", lambda answer: [{"prompt_tokens": -5, "completion_tokens": -(10**9)}])
-_usage("usage is no number", lambda answer: [{"prompt_tokens": float("nan"), "completion_tokens": "many"}])
-_usage("usage in fractions", lambda answer: [{"prompt_tokens": 1.5, "completion_tokens": True}])
-
-
-@_fault("usage beyond all that was allowed", 1, 0.3)
-def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    """The provider lies and bills it."""
-    more = answer.asked.max_tokens * len(answer.drawn) * rng.randint(2, 10)
-    first = next(iter(answer.billed))
-    answer.billed[first] += more
-    answer.excess = more
-    return [http(answer.body())]
-
-
-@_fault("log-probabilities that are none", 1)
-def _(answer: Answer, rng: Random) -> Sequence[Part]:
-    values = [float("nan"), float("-inf"), float("inf"), 1e308, -9999.0, None, "low"]
-    content = [{"token": "x", "logprob": rng.choice(values)} for _ in range(3)]
-    odd = rng.choice([{"content": content}, {"content": {}}, [], {"content": [None]}])
-    return [http(answer.body(choices=[{**choice, "logprobs": odd} for choice in answer.choices]))]

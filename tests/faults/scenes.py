@@ -32,9 +32,9 @@ from archc.runtime.trace import Event
 from archc.source import Source
 from archc.spec.model import Budget
 from tests.fakes import Events, now
+from tests.faults.bodies import FAULTS
 from tests.faults.hostile import Hostile, hostile
 from tests.faults.patient import PatientLoop
-from tests.faults.replies import FAULTS
 from tests.faults.truth import Sample, samples_of
 
 PRICE = (1.0, 3.0)

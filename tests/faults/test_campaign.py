@@ -13,8 +13,8 @@ import pytest
 
 from archc.calls import Backend, BackendOptions, CallError, Capabilities, Completion, FailureKind, Request
 from archc.spec.model import Budget
+from tests.faults.bodies import FAULTS
 from tests.faults.campaign import campaign, played
-from tests.faults.replies import FAULTS
 from tests.faults.scenes import TEMPLATES, Scene, Setting, Wrap, bare
 
 UNANSWERED = {
