@@ -20,7 +20,7 @@ are siblings that do not see each other:
     address catalogue
     errors
     diagnostics values
-    source calls
+    source calls secret
 """
 
 from importlib import import_module

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -75,14 +75,23 @@ class Finish(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one request or one completion; `cached` is the part of `prompt` served from a prefix cache."""
+    """Tokens of one request or one completion.
+
+    `cached` is the part of `prompt` served from a prefix cache, `reasoning` the part of `completion` that was thinking.
+    """
 
     prompt: int = 0
     completion: int = 0
     cached: int = 0
+    reasoning: int = 0
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(self.prompt + other.prompt, self.completion + other.completion, self.cached + other.cached)
+        return Usage(
+            self.prompt + other.prompt,
+            self.completion + other.completion,
+            self.cached + other.cached,
+            self.reasoning + other.reasoning,
+        )
 
     @property
     def total(self) -> int:
@@ -130,6 +139,8 @@ class Completion:
     finish: Finish = Finish.STOP
     usage: Usage = Usage()
     logprob: float | None = None
+    server: str = field(default="", compare=False)
+    """Which server answered, for the trace: without secrets, empty where there is none. Not kept in the journal."""
 
 
 class FailureKind(StrEnum):
@@ -173,7 +184,7 @@ class CallError(Exception):
     """Raised by backends, for every failure they know: nothing else may leave `complete`.
 
     `billed` says whether the provider may have charged for the attempt (a time-out: yes; a 429: no).
-    `retry_after` is in seconds.
+    `retry_after` is in seconds. `server` is which one failed, without secrets.
     """
 
     def __init__(
@@ -183,6 +194,7 @@ class CallError(Exception):
         self.failed = Failed(kind, reason)
         self.billed = billed
         self.retry_after = retry_after
+        self.server = ""
 
 
 @dataclass(frozen=True, slots=True)

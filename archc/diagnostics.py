@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Literal, dataclass_transform
 
+from archc.secret import masked, masked_line
 from archc.source import Source, Span
 
 Severity = Literal["error", "warning"]
@@ -76,7 +77,7 @@ class Diagnostic:
         return as_arch(advice) if self.span and self.span.source.name.endswith(".arch") else advice
 
     def _fill(self, template: str) -> str:
-        return template.format_map(_Fields(self))
+        return masked(template.format_map(_Fields(self)))  # a value that is wrong may be a key that was pasted
 
     def as_json(self) -> dict[str, Any]:
         """A JSON-ready form: name, severity, message, help and places (line and column from 1)."""
@@ -264,7 +265,7 @@ LONG_LINE = 240
 
 def _window(span: Span) -> tuple[str, int]:
     """The part of a span's line that is worth seeing, and how many characters stand before it."""
-    text = span.line_text()
+    text = masked_line(span.line_text())
     if len(text) <= LONG_LINE:
         return text, 0
     begin = max(0, span.column - 1 - LONG_LINE // 4)

@@ -1,10 +1,15 @@
-"""Keys: which API key may go to which server. A spec can't send a key anywhere the user has not bound it to.
+"""Keys: which servers may be asked, and which API key may go to which. A spec can't widen either.
 
-The user's configuration (`config.toml`, or the file that `ARCHC_CONFIG` names) binds places to environment variables:
+The user's configuration (`config.toml`, or the file that `ARCHC_CONFIG` names) binds places to environment variables,
+or to entries of the system's keyring:
 
     [keys]
     "api.together.xyz" = "TOGETHER_API_KEY"     # over https only
     "http://gpu1.lab" = "LAB_KEY"               # over plain http, where anyone on the way can read it
+    "api.x.ai" = "keyring:archc/me"             # keyring:SERVICE/USER
+
+    [servers]
+    allow = ["api.together.xyz", "http://gpu1.lab", "loopback"]     # without this line all
 
 Servers on this machine may get whatever variable a spec names.
 """
@@ -12,17 +17,19 @@ Servers on this machine may get whatever variable a spec names.
 from __future__ import annotations
 
 import re
+import shlex
 import tempfile
 import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
 from archc.address import Address
-from archc.diagnostics import Diagnostic, SpecError
-from archc.errors import BrokenConfig, UnboundKey, UnfitBinding
+from archc.diagnostics import Diagnostic, RunError, SpecError
+from archc.errors import BrokenConfig, UnboundKey, Unencrypted, UnfitBinding, UnlistedServer, UnusableKeyring
 from archc.source import Source, Span
 
 WELL_KNOWN: Mapping[str, str] = {
@@ -42,29 +49,34 @@ VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 """What the name of an environment variable looks like."""
 
 
-class Secret:
-    """A text that shows as `***` wherever it is printed; only `reveal` gives it."""
+KEYRING = "keyring:"
+"""How a binding to an entry of the system's keyring begins; `SERVICE/USER` follows."""
 
-    __slots__ = ("_text",)
+LOOPBACK = "loopback"
+"""What stands for this machine in the list of servers that may be asked."""
 
-    def __init__(self, text: str) -> None:
-        self._text = text
 
-    def reveal(self) -> str:
-        """The text itself."""
-        return self._text
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The user's configuration."""
 
-    def __repr__(self) -> str:
-        return "***"
+    path: Path
+    keys: Mapping[str, str]
+    """The user's own bindings: place -> variable, or entry of the keyring."""
+    allow: frozenset[str] | None
+    """The places that may be asked; None is all."""
 
-    def __reduce__(self) -> str:
-        raise TypeError("a secret is not written to a file")
+
+def read_config(environ: Mapping[str, str]) -> Config:
+    """Reads the file; one that is not there says nothing. Raises `SpecError` for a broken one."""
+    path = config_path(environ)
+    text = _text(path)
+    return Config(path, _read(path, text), _allowed(path, text))
 
 
 def bindings(environ: Mapping[str, str]) -> Mapping[str, str]:
     """Place -> variable: the well-known ones, and over them the user's. Raises `SpecError` for a broken file."""
-    path = config_path(environ)
-    return {**WELL_KNOWN, **_read(path, _text(path))}
+    return {**WELL_KNOWN, **read_config(environ).keys}
 
 
 def config_path(environ: Mapping[str, str]) -> Path:
@@ -103,13 +115,18 @@ def key_for(place: str, environ: Mapping[str, str], variable: str | None = None)
 
 
 def key_source(environ: Mapping[str, str]) -> Callable[[str, str | None], str | None]:
-    """The `KeyFor` to hand to backends; reads the user's configuration once. Raises `SpecError` for a broken file."""
+    """The `KeyFor` to hand to backends; reads the user's configuration once. Raises `SpecError` for a broken file.
+
+    The `KeyFor` raises `RunError` for a keyring that can't be read.
+    """
     bound = bindings(environ)
 
     def source(place: str, variable: str | None) -> str | None:
         name = bound.get(place)
         if variable is not None and variable != name:
             name = variable if Address.parse(place if "://" in place else _as_url(place)).is_loopback else None
+        if name and name.startswith(KEYRING):
+            return _from_keyring(place, name)
         return environ.get(name, "").strip() or None if name else None
 
     return source
@@ -135,6 +152,45 @@ def check_key(
     return UnboundKey(place=address.place, variable=api_key_env, span=span)
 
 
+def check_server(
+    base_url: str, config: Config, span: Span | None = None, *, has_key: bool = False
+) -> Diagnostic | None:
+    """What is wrong with asking `base_url`, if anything; with `has_key` the way there was thought of (`check_key`).
+
+    A malformed `base_url` is not this check's concern: the backend's options report it.
+    """
+    try:
+        address = Address.parse(base_url)
+    except ValueError:
+        return None
+    place = address.place
+    names = {place, LOOPBACK} if address.is_loopback else {place} - {LOOPBACK}  # a host may be called so
+    if config.allow is not None and not config.allow & names:
+        return UnlistedServer(place=place, path=str(config.path), span=span)
+    if not place.startswith("http://") or has_key or place in config.keys or config.allow:
+        return None
+    return Unencrypted(place=place, span=span)
+
+
+def _from_keyring(place: str, entry: str) -> str:
+    """The key of that entry. Raises `RunError`."""
+    service, _, user = entry.removeprefix(KEYRING).partition("/")
+    remedy = f"keyring set {shlex.quote(service)} {shlex.quote(user)}"
+    try:
+        import keyring
+    except ImportError:
+        problem, remedy = "the package `keyring` is not installed", "pip install 'archc[keyring]'"
+        raise RunError(UnusableKeyring(place=place, problem=problem, remedy=remedy)) from None
+    try:
+        key = keyring.get_password(service, user)
+    except Exception as error:  # noqa: BLE001  # each system's keyring has errors of its own
+        problem = f"{type(error).__name__}: {error}"
+        raise RunError(UnusableKeyring(place=place, problem=problem, remedy="keyring diagnose")) from None
+    if not key:
+        raise RunError(UnusableKeyring(place=place, problem=f"`{service}` has no key of `{user}`", remedy=remedy))
+    return str(key).strip()
+
+
 _NOT_A_VARIABLE = "that is not the name of an environment variable"
 
 
@@ -153,7 +209,10 @@ def _place(text: str) -> str:
 
 def _unfit(place: str, variable: str) -> str:
     """Why the two can't be bound to each other; empty if they can."""
-    if not re.fullmatch(VARIABLE, variable):
+    if variable.startswith(KEYRING):
+        if not re.fullmatch(r"[^/\s\"\\]+/[^\s\"\\]+", variable.removeprefix(KEYRING)):
+            return "an entry of the keyring is written `keyring:SERVICE/USER`"
+    elif not re.fullmatch(VARIABLE, variable):
         return _NOT_A_VARIABLE
     try:
         _place(place)
@@ -188,6 +247,29 @@ def _read(path: Path, text: str) -> dict[str, str]:
     if wrong:
         raise SpecError(*wrong)
     return {_place(place): variable for place, variable in table.items()}
+
+
+def _allowed(path: Path, text: str) -> frozenset[str] | None:
+    """The places under `[servers] allow`. What is wrong there is told, not passed over: it would allow too much."""
+    table = tomllib.loads(text).get("servers", {})
+    listed = table.get("allow") if isinstance(table, dict) else 0
+    if not isinstance(table, dict) or table.keys() - {"allow"}:
+        reason = '[servers] takes one line, like allow = ["api.example.com", "http://gpu1.lab", "loopback"]'
+        raise SpecError(
+            BrokenConfig(path=str(path), reason=reason, span=_line_with(Source(str(path), text), "servers"))
+        )
+    if listed is None:
+        return None
+    places = set()
+    for entry in listed if isinstance(listed, list) else [listed]:
+        try:
+            if not isinstance(entry, str):
+                raise ValueError("a host is written in quotes")
+            places.add(entry if entry == LOOPBACK else _place(entry))
+        except ValueError as error:
+            span = _line_with(Source(str(path), text), str(entry))
+            raise SpecError(BrokenConfig(path=str(path), reason=f"`{entry}`: {error}", span=span)) from None
+    return frozenset(places)
 
 
 def _unfit_entry(place: str, variable: object) -> str:

@@ -19,6 +19,7 @@ import argparse
 import os
 import re
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -90,6 +91,7 @@ class Prompt:
         self.patch.setenv("ARCHC_JOURNAL", "journal")
         self.patch.setattr("archc.cli._ending.render_all", self._noted)
         self.patch.setattr(OpenAI, "complete", _answered)
+        self.patch.setitem(sys.modules, "keyring", None)
         Path("spec.yaml").write_text(_completed("pipeline:\n  - generate: {model: small, n: 4}\n"), encoding="utf-8")
 
     def _noted(self, diagnostics: Sequence[Diagnostic]) -> str:

@@ -24,7 +24,7 @@ FILES = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__in
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
 DOOR = {"archc", "archc.__main__"}
 
-HEAVY = {"apsw", "networkx", "aiohttp", "yarl", "xllamacpp", "uvloop", "lark", "pygls", "lsprotocol"}
+HEAVY = {"apsw", "networkx", "aiohttp", "yarl", "xllamacpp", "uvloop", "lark", "pygls", "lsprotocol", "keyring"}
 """Third-party packages that may be imported within a function."""
 
 WORLD: dict[str, set[str]] = {
@@ -45,7 +45,8 @@ WORLD: dict[str, set[str]] = {
     "platformdirs": {"api", "keys", "backends.weights"},
     "threading": {"runtime.journal", "backends._llamacpp_draft"},
     "apsw": {"runtime.journal"},
-    "aiohttp": {"backends.openai"},
+    "aiohttp": {"backends._wire"},
+    "keyring": {"keys"},
     "xllamacpp": {"backends.llamacpp"},
 }
 """Who touches the world: the only files that may import these. Elsewhere it is handed in."""

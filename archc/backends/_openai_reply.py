@@ -8,18 +8,35 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from itertools import accumulate
 from typing import Any
-from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
 
 from archc.calls import CallError, Completion, Conversation, FailureKind, Finish, Usage
+from archc.secret import Secret
 
 LONGEST_WAIT = 300.0
 """Seconds; a server that asks for more gets asked again after this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who answers: for messages, and for the key that must not show in them."""
+
+    model: str
+    url: str
+    key: Secret
+
+    def clean(self, text: str, limit: int | None = 300) -> str:
+        """What it said, fit to show."""
+        return clean(text, self.key, limit)
+
+    def __str__(self) -> str:
+        return f"`{self.model}` at {self.url}"
 
 
 class Rejected(CallError):
@@ -61,22 +78,23 @@ _UNFINISHED = {"abort", "error", "tool_calls", "function_call"}
 """The server gave up on the text or wrote something else; what there is of it is not an answer."""
 
 
-def read_completions(raw: bytes, messages: Conversation, n: int, *, server: str, key: str) -> tuple[Completion, ...]:
+def read_completions(raw: bytes, messages: Conversation, n: int, peer: Peer) -> tuple[Completion, ...]:
     """The completions in the reply to a request for `n`: at least one and at most `n`, in order of `index`.
 
     A choice whose text was withheld is empty and says so, unless that is all there is: then it is an error.
+    The key is taken out of the texts, too: they go into other servers' prompts, the journal and reports.
     """
     try:
         reply = _Reply.model_validate_json(raw)
     except ValidationError as error:
-        raise _bad_body(raw, error, server, key) from None
+        raise _bad_body(raw, error, peer) from None
     choices = _ordered(reply.choices)[:n]
-    drawn = [_drawn(choice) for choice in choices]
+    drawn = [_drawn(choice, peer.key) for choice in choices]
     if all(finish is Finish.CONTENT_FILTER and not text for text, finish in drawn):
-        raise CallError(FailureKind.CONTENT_FILTER, f"{server} withheld the text (content filter)", billed=True)
+        raise CallError(FailureKind.CONTENT_FILTER, f"{peer} withheld the text (content filter)", billed=True)
     usages = split_usage(reply.usage, messages, [text for text, _ in drawn])
     return tuple(
-        Completion(text, finish, usage, _mean_logprob(choice.logprobs))
+        Completion(text, finish, usage, _mean_logprob(choice.logprobs), peer.url)
         for (text, finish), usage, choice in zip(drawn, usages, choices, strict=True)
     )
 
@@ -84,24 +102,31 @@ def read_completions(raw: bytes, messages: Conversation, n: int, *, server: str,
 def split_usage(usage: object, messages: Conversation, texts: Sequence[str]) -> list[Usage]:
     """One usage per text, adding up to the request's. What the server does not tell is estimated, rather too high."""
     told = usage if isinstance(usage, dict) else {}
-    details = told.get("prompt_tokens_details")
     sizes = [len(text.encode()) for text in texts]
     prompt = _count(told.get("prompt_tokens"))
     if prompt is None:
         prompt = sum(len(m.content.encode(errors="replace")) for m in messages) // 3 + 8 * len(messages)
-    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else None
+    cached = min(_detail(told, "prompt_tokens_details", "cached_tokens"), prompt)
+    thought = _detail(told, "completion_tokens_details", "reasoning_tokens")
     total = _count(told.get("completion_tokens"))
-    parts = [size // 3 + 1 for size in sizes] if total is None else _shares(total, [size + 1 for size in sizes])
-    first, *rest = parts
-    return [Usage(prompt, first, min(cached or 0, prompt)), *(Usage(0, part, 0) for part in rest)]
+    if total is None:
+        parts = [size // 3 + 1 for size in sizes]
+        parts[0] += thought
+    else:
+        # Some servers count the thinking only in the sum.
+        total = max(total, (_count(told.get("total_tokens")) or 0) - prompt)
+        parts = _shares(total, [size + 1 for size in sizes])
+    reasons = _shares(min(thought, sum(parts)), parts)
+    first, *rest = zip(parts, reasons, strict=True)
+    return [Usage(prompt, first[0], cached, first[1]), *(Usage(0, part, 0, reason) for part, reason in rest)]
 
 
-def read_failure(status: int, headers: Mapping[str, str], raw: bytes, *, server: str, key: str) -> CallError:
-    """The error that a reply with a status other than 2xx means. `server` names it; `key` never shows."""
+def read_failure(status: int, headers: Mapping[str, str], raw: bytes, peer: Peer) -> CallError:
+    """The error that a reply with a status other than 2xx means."""
     about = _message(_json(raw)) or raw.decode(errors="replace")
     if 300 <= status < 400:
         about = f"a redirect to {headers.get('location')}, which is not followed; correct the base_url"
-    return _failure(status, headers, about, server, key)
+    return _failure(status, headers, about, peer)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -120,12 +145,10 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return min(wait.total_seconds(), LONGEST_WAIT) if wait.total_seconds() >= 0 else None
 
 
-def clean(text: str, key: str = "", limit: int | None = 300) -> str:
+def clean(text: str, key: Secret, limit: int | None = 300) -> str:
     """Foreign text, fit to show: one line, printable, without the key, at most `limit` characters."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    # Before cutting: half a key is a secret too.
-    for secret in {key, quote(key, safe="")} - {""}:
-        text = text.replace(secret, "***")
+    text = key.redact(" ".join("".join(c if c.isprintable() else " " for c in text).split()))
+    # Cut last: half a key is a secret too.
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -140,13 +163,13 @@ def _ordered(choices: list[_Choice]) -> list[_Choice]:
     return sorted(choices, key=lambda choice: choice.index or 0)
 
 
-def _drawn(choice: _Choice) -> tuple[str, Finish]:
+def _drawn(choice: _Choice, key: Secret) -> tuple[str, Finish]:
     message = choice.message
     if message.tool_calls or choice.finish_reason in _UNFINISHED:
         raise _bad("the model called a tool or broke off")
     finish = _FINISHES.get(choice.finish_reason or "", Finish.STOP)
     if message.content is not None:
-        return message.content, finish
+        return key.redact_answer(message.content), finish
     if message.refusal:
         return "", Finish.CONTENT_FILTER
     # A null text with `length` is a reasoning model that spent all its tokens on thinking: asking again costs the
@@ -171,9 +194,15 @@ def _count(value: object) -> int | None:
     return value if type(value) is int and 0 <= value < 2**40 else None
 
 
+def _detail(told: Mapping[str, Any], part: str, name: str) -> int:
+    """A number of tokens of those that another number counts; 0 where it is not told."""
+    details = told.get(part)
+    return (_count(details.get(name)) or 0) if isinstance(details, dict) else 0
+
+
 def _shares(total: int, weights: Sequence[int]) -> list[int]:
     """Whole numbers near `total * weight / sum(weights)` that add up to `total`."""
-    whole = sum(weights)
+    whole = sum(weights) or 1  # all are 0 only where the total is
     ends = [total * until // whole for until in accumulate(weights)]
     return [end - start for start, end in zip([0, *ends], ends, strict=False)]
 
@@ -205,6 +234,8 @@ def _kind(status: int, about: str) -> tuple[FailureKind, bool]:
         return _KINDS[status]
     if status >= 500:
         return FailureKind.OVERLOAD, True
+    if 300 <= status < 400:
+        return FailureKind.NOT_FOUND, False  # the next try would be sent elsewhere, too
     if status < 400:
         return FailureKind.BAD_RESPONSE, False
     if "content_filter" in about:
@@ -212,18 +243,18 @@ def _kind(status: int, about: str) -> tuple[FailureKind, bool]:
     return (FailureKind.CONTEXT_LENGTH if _TOO_LONG.search(about) else FailureKind.BAD_REQUEST), False
 
 
-def _failure(status: int, headers: Mapping[str, str], about: str, server: str, key: str) -> CallError:
-    about = clean(about, key, limit=None)
+def _failure(status: int, headers: Mapping[str, str], about: str, peer: Peer) -> CallError:
+    about = peer.clean(about, limit=None)
     kind, billed = _kind(status, about)
-    request_id = clean(headers.get("x-request-id", ""), key, limit=80)
-    reason = f"{server} answered HTTP {status}" + (f" to request {request_id}" if request_id else "")
-    reason += f": {clean(about)}" if about else ""
+    request_id = peer.clean(headers.get("x-request-id", ""), limit=80)
+    reason = f"{peer} answered HTTP {status}" + (f" to request {request_id}" if request_id else "")
+    reason += f": {peer.clean(about)}" if about else ""
     if kind is FailureKind.BAD_REQUEST:
         return Rejected(reason, about)
     return CallError(kind, reason, billed=billed, retry_after=retry_after(headers))
 
 
-def _bad_body(raw: bytes, error: ValidationError, server: str, key: str) -> CallError:
+def _bad_body(raw: bytes, error: ValidationError, peer: Peer) -> CallError:
     body = _json(raw)
     said = _message(body)
     if said:
@@ -231,11 +262,11 @@ def _bad_body(raw: bytes, error: ValidationError, server: str, key: str) -> Call
         inner = body.get("error") if isinstance(body, dict) else None
         code = inner.get("code") if isinstance(inner, dict) else None
         if isinstance(code, int) and 400 <= code < 600:
-            return _failure(code, {}, said, server, key)
-        return _bad(f"{server} sent an error as its answer: {clean(said, key)}")
+            return _failure(code, {}, said, peer)
+        return _bad(f"{peer} sent an error as its answer: {peer.clean(said)}")
     wrong = error.errors(include_input=False, include_url=False, include_context=False)[0]
     where = "".join(f"{part}: " for part in wrong["loc"][-1:])
-    return _bad(f"{server} sent what is not a chat completion: {where}{clean(wrong['msg'], key, limit=120)}")
+    return _bad(f"{peer} sent what is not a chat completion: {where}{peer.clean(wrong['msg'], limit=120)}")
 
 
 def _bad(reason: str) -> CallError:

@@ -12,18 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, JsonValue, PositiveFloat
 
 from archc.address import Address
-from archc.backends._openai_reply import Rejected, clean, read_completions, read_failure
+from archc.backends._openai_reply import Peer, Rejected, clean, read_completions, read_failure
+from archc.backends._wire import MAX_BYTES, Waits, Wire
 from archc.calls import Backend, BackendOptions, CallError, Capabilities, Completion, FailureKind, KeyFor, Request
 from archc.diagnostics import RunError
 from archc.errors import UnusableKey
-from archc.keys import VARIABLE, Secret
+from archc.keys import VARIABLE
+from archc.secret import Secret
 
 if TYPE_CHECKING:
-    import aiohttp
     import yarl
-
-MAX_BYTES = 32 * 2**20
-"""The most that is read of a reply, after decompression."""
 
 AVOID_S = 5.0
 """How long a replica that failed is chosen only if all others failed too."""
@@ -56,15 +54,10 @@ _Seconds = Annotated[PositiveFloat, Field(allow_inf_nan=False)]
 class _Replica:
     """One server and how it is doing."""
 
+    peer: Peer
     url: yarl.URL
-    base_url: str
-    key: Secret
     outstanding: int = 0
     avoid_until: float = 0.0
-
-    def headers(self) -> dict[str, str]:
-        key = self.key.reveal()
-        return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 _UNWELL = {FailureKind.CONNECTION, FailureKind.OVERLOAD, FailureKind.TIMEOUT}
@@ -84,9 +77,13 @@ class OpenAI(Backend):
         api_key_env: Annotated[str, Field(pattern=f"^{VARIABLE}$")] | None = None
         """The environment variable with the API key; other than loopback hosts must be bound to it."""
         timeout: _Seconds = 600.0
-        """Seconds for one request, from connecting to the last byte."""
+        """Seconds for one call, from connecting to the last byte, with what is asked again in another way."""
         connect_timeout: _Seconds = 10.0
         """Seconds for connecting, of those."""
+        first_byte_timeout: _Seconds | None = None
+        """Seconds from connecting to the first byte of the answer, which comes when the last token is written."""
+        idle_timeout: _Seconds | None = 60.0
+        """Seconds between two pieces of an answer that has begun."""
         n: bool = True
         """Whether the server can give several completions in one request; else archc sends several requests."""
         schema_field: Literal["response_format", "structured_outputs", "guided_json", "none"] = "response_format"
@@ -117,7 +114,7 @@ class OpenAI(Backend):
         self._refused: set[str] = set()
         """`seed` and the schemas that the server does not take."""
         self._replicas: list[_Replica] = []
-        self._session: aiohttp.ClientSession | None = None
+        self._wire: Wire | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -130,31 +127,25 @@ class OpenAI(Backend):
         return replace(self.capabilities, n=self._takes_n)
 
     async def start(self) -> None:
-        import aiohttp
-
-        self._replicas = [self._replica(url) for url in self._options.urls]
-        self._session = aiohttp.ClientSession(
-            # The runtime limits concurrency; aiohttp's own limit would cap it silently. Idle connections are dropped
-            # before uvicorn drops them (5 s), else a request could meet a connection that is just being closed.
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=4.0),
-            timeout=aiohttp.ClientTimeout(total=self._options.timeout, connect=self._options.connect_timeout),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "archc"},
-        )
+        options = self._options
+        self._replicas = [self._replica(url) for url in options.urls]
+        waits = Waits(options.timeout, options.connect_timeout, options.first_byte_timeout, options.idle_timeout)
+        self._wire = Wire(waits)
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        if self._wire is not None:
+            await self._wire.close()
 
     async def complete(self, request: Request) -> tuple[Completion, ...]:
+        until = asyncio.get_running_loop().time() + self._options.timeout
         if request.n == 1 or not self._takes_n:
-            return await self._singly(request, request.seeds)
+            return await self._singly(request, request.seeds, until)
         try:
-            done = await self._ask(request, request.seeds)
+            done = await self._ask(request, request.seeds, until)
         except Rejected as error:
             if not error.names(_N_FIELD):
                 raise
-            done = await self._singly(request, request.seeds)
+            done = await self._singly(request, request.seeds, until)
             self._takes_n = False
             return done
         if len(done) == request.n:
@@ -162,18 +153,18 @@ class OpenAI(Backend):
         # One of many: the server ignores `n`. Some of many: it has a lower limit, or lost one; `n` is still worth it.
         self._takes_n = len(done) > 1
         try:
-            return done + await self._singly(request, request.seeds[len(done) :])
+            return done + await self._singly(request, request.seeds[len(done) :], until)
         except CallError as error:
             error.billed = True
             raise
 
-    async def _singly(self, request: Request, seeds: tuple[int, ...]) -> tuple[Completion, ...]:
+    async def _singly(self, request: Request, seeds: tuple[int, ...], until: float) -> tuple[Completion, ...]:
         """One request per seed, all at once."""
         if len(seeds) == 1:
-            return await self._ask(request, seeds)
+            return await self._ask(request, seeds, until)
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._ask(request, (seed,))) for seed in seeds]
+                tasks = [group.create_task(self._ask(request, (seed,), until)) for seed in seeds]
         except* CallError as errors:
             failed = errors.exceptions[0]
         else:
@@ -182,12 +173,12 @@ class OpenAI(Backend):
         failed.billed = True
         raise failed
 
-    async def _ask(self, request: Request, seeds: tuple[int, ...]) -> tuple[Completion, ...]:
+    async def _ask(self, request: Request, seeds: tuple[int, ...], until: float) -> tuple[Completion, ...]:
         """One request, repeated without the fields that the server rejects by name; at most one completion per seed."""
         without = set(self._refused)
         while True:
             try:
-                done = await self._send(request, self._body(request, seeds, without), len(seeds))
+                done = await self._send(request, self._body(request, seeds, without), len(seeds), until)
             except Rejected as error:
                 if request.schema and request.schema not in without and error.names(_SCHEMA_FIELD):
                     without.add(request.schema)
@@ -224,7 +215,7 @@ class OpenAI(Backend):
         try:
             return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
         except ValueError as error:
-            reason = f"the request can't be written as JSON: {clean(str(error))}"
+            reason = f"the request can't be written as JSON: {clean(str(error), Secret())}"
             raise CallError(FailureKind.BAD_REQUEST, reason) from None
 
     def _constraint(self, schema: str) -> dict[str, Any]:
@@ -239,46 +230,26 @@ class OpenAI(Backend):
             case "none":
                 return {}
 
-    async def _send(self, request: Request, body: bytes, n: int) -> tuple[Completion, ...]:
+    async def _send(self, request: Request, body: bytes, n: int, until: float) -> tuple[Completion, ...]:
+        assert self._wire is not None, "`start` comes before `complete`"
         now = self._clock()
         replica = min(self._replicas, key=lambda r: (r.avoid_until > now, r.outstanding))
         replica.outstanding += 1
+        peer = replica.peer
         try:
-            status, headers, raw = await self._post(replica, body)
-            server, key = f"`{self._model}` at {replica.base_url}", replica.key.reveal()
-            if not 200 <= status < 300:
-                raise read_failure(status, headers, raw, server=server, key=key)
-            if len(raw) > MAX_BYTES:
-                raise CallError(FailureKind.BAD_RESPONSE, f"{server} sent more than {MAX_BYTES} bytes", billed=True)
-            return read_completions(raw, request.messages, n, server=server, key=key)
+            reply = await self._wire.post(peer, replica.url, body, until)
+            if not 200 <= reply.status < 300:
+                raise read_failure(reply.status, reply.headers, reply.body, peer)
+            if len(reply.body) > MAX_BYTES:
+                raise CallError(FailureKind.BAD_RESPONSE, f"{peer} sent more than {MAX_BYTES} bytes", billed=True)
+            return read_completions(reply.body, request.messages, n, peer)
         except CallError as error:
+            error.server = peer.url
             if error.failed.kind in _UNWELL:
                 replica.avoid_until = self._clock() + AVOID_S
             raise
         finally:
             replica.outstanding -= 1
-
-    async def _post(self, replica: _Replica, body: bytes) -> tuple[int, Any, bytes]:
-        """Status, headers and body (cut behind `MAX_BYTES`). Leaving early closes the connection."""
-        import aiohttp
-
-        assert self._session is not None, "`start` comes before `complete`"
-        try:
-            async with self._session.post(
-                replica.url, data=body, headers=replica.headers(), allow_redirects=False
-            ) as response:
-                chunks: list[bytes] = []
-                size = 0
-                async for chunk in response.content.iter_any():
-                    chunks.append(chunk)
-                    size += len(chunk)
-                    if size > MAX_BYTES:
-                        break
-                return response.status, response.headers, b"".join(chunks)
-        except (aiohttp.ClientError, OSError) as error:
-            failure = _network_failure(error, replica.base_url, replica.key.reveal())
-        # Not inside the `except`: aiohttp's errors hold the request's headers, and so the key.
-        raise failure
 
     def _replica(self, base_url: str) -> _Replica:
         import yarl
@@ -293,21 +264,4 @@ class OpenAI(Backend):
             raise RunError(UnusableKey(place=address.place, variable=variable or "", problem=problem))
         path = f"{address.path}/chat/completions"
         url = yarl.URL.build(scheme=address.scheme, host=address.host, port=address.port, path=path, encoded=True)
-        return _Replica(url, base_url, Secret(key))
-
-
-def _network_failure(error: Exception, base_url: str, key: str) -> CallError:
-    """What a request that brought no reply means. Once it was sent, the server may have charged for it."""
-    import aiohttp
-
-    said = clean(f"{base_url}: {error}", key)
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return CallError(FailureKind.TIMEOUT, f"no connection to {base_url} in time")
-    if isinstance(error, TimeoutError):
-        return CallError(FailureKind.TIMEOUT, f"no answer from {base_url} in time", billed=True)
-    if isinstance(error, aiohttp.ClientConnectorError):
-        why = error.os_error.strerror or str(error.os_error)
-        return CallError(FailureKind.CONNECTION, clean(f"no connection to {base_url}: {why}", key))
-    if isinstance(error, aiohttp.ClientResponseError):
-        return CallError(FailureKind.BAD_RESPONSE, f"{base_url} does not speak HTTP as it should", billed=True)
-    return CallError(FailureKind.CONNECTION, said if str(error) else f"{base_url} broke off", billed=True)
+        return _Replica(Peer(self._model, base_url, Secret(key)), url)

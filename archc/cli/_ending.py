@@ -13,6 +13,7 @@ import typer
 
 import archc
 from archc.diagnostics import Diagnostic, RunError, SpecError, render_all
+from archc.secret import masked, masked_line
 
 OK, FAILED, WRONG_INPUT, EXHAUSTED, BUG, INTERRUPTED = 0, 1, 2, 3, 70, 130
 
@@ -62,8 +63,8 @@ def _report_bug(error: Exception) -> None:
     frames = [f for f in traceback.extract_tb(inner.__traceback__) if "archc" in f.filename]
     where = f" in {frames[-1].filename.rpartition('archc/')[2]}:{frames[-1].lineno}" if frames else ""
     print(
-        f"this is a bug in archc {archc.__version__}: {type(inner).__name__}: {inner}{where}\n"
-        f"please report it with the spec and the command: archc {' '.join(sys.argv[1:])}\n"
+        f"this is a bug in archc {archc.__version__}: {type(inner).__name__}: {masked(str(inner))}{where}\n"
+        f"please report it with the spec and the command: archc {masked_line(' '.join(sys.argv[1:]))}\n"
         "ARCHC_TRACEBACK=1 shows the whole traceback",
         file=sys.stderr,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from archc.diagnostics import Diagnostic
+from typing import ClassVar
+
+from archc.diagnostics import Diagnostic, Severity
 
 # ---- a run
 
@@ -102,6 +104,50 @@ class UnboundKey(Diagnostic):
     place: str
     """A host, or `http://host` where the way there is not encrypted."""
     variable: str
+
+
+class UnusableKeyring(Diagnostic):
+    """A key is in the system's keyring, which can't be read."""
+
+    title = "the key for `{place}` can't be read from the keyring: {problem}"
+    help = "{remedy}"
+
+    place: str
+    problem: str
+    remedy: str
+    """Something to paste."""
+
+
+class SecretInSpec(Diagnostic):
+    """A spec has a key, password or token in it, or wants that of a variable to be put in."""
+
+    title = "{what} does not belong in a spec, which others see and servers get"
+    label = "a secret"
+    help = "remove it, keep it in an environment variable, and name that: `api_key_env: EXAMPLE_API_KEY`"
+
+    what: str
+
+
+class UnlistedServer(Diagnostic):
+    """A spec names a server that is not among those that the user allows."""
+
+    title = "`{place}` is not one of the servers that `{path}` allows"
+    label = "this server"
+    help = 'under [servers] in {path}, add "{place}" to `allow`'
+
+    place: str
+    path: str
+
+
+class Unencrypted(Diagnostic):
+    """A spec names a server on another machine that is spoken to without encryption."""
+
+    severity: ClassVar[Severity] = "warning"
+    title = "what goes to `{place}` and comes back is not encrypted"
+    label = "anyone on the way can read and change it"
+    help = 'use https, or say that it is meant: under [servers] in your configuration, add "{place}" to `allow`'
+
+    place: str
 
 
 class UnfitBinding(Diagnostic):

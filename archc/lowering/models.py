@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from archc import backends, errors
 from archc.diagnostics import Diagnostic, did_you_mean
 from archc.ir.graph import Model
-from archc.keys import bindings, check_key
+from archc.keys import WELL_KNOWN, Config, check_key, check_server, read_config
+from archc.secret import has_key, names_secret, variable_of_secret
 from archc.spec.located import Leaf, Listing, Located, Table, plain, span_at
 from archc.spec.model import ModelEntry, SharedOptions, Spec
 from archc.spec.validation import validated
@@ -29,6 +30,7 @@ class Models:
         self._found = found
         self._declared: dict[str, Names | None] = {}
         """By the name of the file."""
+        self._config: Config | None = None
 
     def declared(self, spec: Spec, prefix: str = "") -> Names | None:
         """The names of a spec's models; None where they are not known. Each file's are made once."""
@@ -49,6 +51,8 @@ class Models:
         options = self._interpolated(entry.options)
         if len(self._found) > before:
             return None
+        self._found += _secrets(options)
+        options = replace(options, entries=tuple(e for e in options if not names_secret(e.key)))  # one word on each
         mine = {e.key for e in options if e.key in SharedOptions.model_fields}
         shared = validated(SharedOptions, _part(options, mine, True), entry.name, self._found)
         name = shared.backend if shared else plain(options).get("backend", SharedOptions().backend)
@@ -63,10 +67,16 @@ class Models:
         own = validated(backend.Options, rest, entry.name, self._found, also=SharedOptions.model_fields)
         if shared is None or own is None:
             return None
-        for url, variable in own.endpoints():
-            refused = check_key(url, variable, bindings(self._environ), span_at(options, ["api_key_env"]))
-            self._found += [refused] if refused else []
+        for i, (url, variable) in enumerate(own.endpoints()):
+            self._config = config = self._config or read_config(self._environ)
+            keys = {**WELL_KNOWN, **config.keys}
+            self._note(check_key(url, variable, keys, span_at(options, ["api_key_env"])))
+            self._note(check_server(url, config, span_at(options, ["base_url", i]), has_key=variable is not None))
         return Model(entry.name, shared, own, backend.capabilities, entry.name_span)
+
+    def _note(self, diagnostic: Diagnostic | None) -> None:
+        if diagnostic:
+            self._found.append(diagnostic)
 
     def _interpolated(self, table: Table) -> Table:
         """The table with `${VAR}` and `${VAR:-default}` in its strings replaced."""
@@ -89,12 +99,29 @@ class Models:
     def _variable(self, match: re.Match[str], leaf: Leaf) -> str:
         name, default = match[1], match[2]
         value = self._environ.get(name) or default
-        if value is None:
-            span = leaf.span
-            if (at := span.text.find(match[0])) >= 0:
-                span = replace(span, start=span.start + at, end=span.start + at + len(match[0]))
+        span = leaf.span
+        if (at := span.text.find(match[0])) >= 0:
+            span = replace(span, start=span.start + at, end=span.start + at + len(match[0]))
+        if variable_of_secret(name):
+            self._found.append(errors.SecretInSpec(span=span, what=f"the value of `{name}`"))
+        elif value is None:
             self._found.append(errors.UnsetVariable(span=span, variable=name))
         return value or ""
+
+
+def _secrets(value: Located, name: str = "") -> Iterator[Diagnostic]:
+    """What is a secret by its look, or by the name that it has."""
+    match value:
+        case Leaf(value=str() | int() | float() as given) if given and given is not True and names_secret(name):
+            yield errors.SecretInSpec(span=value.span, what=f"`{name}`")
+        case Leaf(value=str(text)) if has_key(text):
+            yield errors.SecretInSpec(span=value.span, what="what looks like an API key")
+        case Listing():
+            for item in value.items:
+                yield from _secrets(item, name)
+        case Table():
+            for entry in value:
+                yield from _secrets(entry.value, entry.key)
 
 
 def _part(table: Table, keys: set[str], inside: bool) -> Table:

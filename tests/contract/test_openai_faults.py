@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gzip
 import json
 import socket
+from unittest.mock import Mock
 
 import aiohttp
 import pytest
 
-from archc.backends.openai import MAX_BYTES, _network_failure
+from archc.backends._openai_reply import Peer
+from archc.backends._wire import MAX_BYTES, network_failure
 from archc.calls import CallError, FailureKind
+from archc.secret import Secret
 from tests.openai_calls import asked, connected, failure
 from tests.servers import Answer, Drop, Hang, Raw, completion, error, serve
 
 STATUSES = [
-    (301, FailureKind.BAD_RESPONSE, False),
-    (307, FailureKind.BAD_RESPONSE, False),
+    (301, FailureKind.NOT_FOUND, False),
+    (307, FailureKind.NOT_FOUND, False),
     (400, FailureKind.BAD_REQUEST, False),
     (401, FailureKind.AUTH, False),
     (402, FailureKind.AUTH, False),
@@ -100,6 +104,8 @@ NOT_HTTP = [
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffffff\r\n{}",
     b"HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\nContent-Length: 2\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}",
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nContent-Type: \xff;;=\r\nContent-Length: 2\r\n\r\n{}",
 ]
@@ -137,6 +143,20 @@ def test_a_peer_without_tls_is_a_free_connection_failure() -> None:
     assert (caught.value.failed.kind, caught.value.billed) == (FailureKind.CONNECTION, False)
 
 
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        (aiohttp.ClientConnectorError, OSError(errno.EMFILE, "Too many open files")),
+        (aiohttp.ClientConnectorError, OSError(errno.ENETUNREACH, "Network is unreachable")),
+        (aiohttp.ClientConnectorDNSError, OSError(-2, "Name or service not known")),
+    ],
+)
+def test_what_fails_before_sending_is_free(kind: type[aiohttp.ClientConnectorError], why: OSError) -> None:
+    failed = network_failure(kind(Mock(host="h", port=1), why), Peer("m", "http://h/v1", Secret()))
+    assert (failed.failed.kind, failed.billed) == (FailureKind.CONNECTION, False)
+    assert failed.failed.reason == f"no connection to http://h/v1: {why.strerror}"
+
+
 def test_time_spent_on_connecting_is_free() -> None:
-    failed = _network_failure(aiohttp.ConnectionTimeoutError(), "http://h/v1", "")
+    failed = network_failure(aiohttp.ConnectionTimeoutError(), Peer("m", "http://h/v1", Secret()))
     assert (failed.failed.kind, failed.billed) == (FailureKind.TIMEOUT, False)

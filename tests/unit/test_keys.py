@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,9 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archc.address import Address
-from archc.diagnostics import SpecError, render
-from archc.errors import UnboundKey, UnfitBinding
-from archc.keys import WELL_KNOWN, Secret, bind, bindings, check_key, config_path, key_for, key_source
+from archc.diagnostics import RunError, SpecError, render
+from archc.errors import UnboundKey, Unencrypted, UnfitBinding, UnlistedServer
+from archc.keys import (
+    WELL_KNOWN,
+    bind,
+    bindings,
+    check_key,
+    check_server,
+    config_path,
+    key_for,
+    key_source,
+    read_config,
+)
 from archc.source import Source
 
 
@@ -148,6 +158,10 @@ def test_bind_leaves_alone_what_it_cannot_edit(environ: dict[str, str], text: st
         ("", "K"),
         ('h"', "K"),
         ("u@h", "K"),
+        ("h.example", "keyring:archc"),
+        ("h.example", "keyring:/me"),
+        ("h.example", 'keyring:a/"b'),
+        ("h.example", "keyring:a b/c"),
     ],
 )
 def test_bind_refuses_what_is_no_host_or_no_variable(environ: dict[str, str], place: str, variable: str) -> None:
@@ -166,6 +180,11 @@ def test_bind_refuses_what_is_no_host_or_no_variable(environ: dict[str, str], pl
         ('[keys]\n"a.b" = "no dash"\n', ":2:2"),
         ('[keys]\n"a.b/c" = "K"\n', ":2:2"),
         ("keys = 3\n", ""),
+        ("servers = 3\n", ":1:1"),
+        ('[servers]\nallowed = ["a.b"]\n', ":1:2"),
+        ('[servers]\nallow = "everything but bad"\n', ":2:10"),
+        ('[servers]\nallow = ["a.b/v1"]\n', ":2:11"),
+        ("[servers]\nallow = [3]\n", ":2:10"),
         ('x = "', ""),
     ],
 )
@@ -184,12 +203,89 @@ def test_a_file_that_is_not_text_is_a_spec_error(environ: dict[str, str]) -> Non
         bindings(environ)
 
 
-def test_a_secret_does_not_show() -> None:
-    secret = Secret("canary")
-    assert f"{secret} {secret!r} {secret!s} {[secret]}" == "*** *** *** [***]"
-    assert secret.reveal() == "canary"
-    with pytest.raises(TypeError):
-        pickle.dumps(secret)
+# ---- the keyring
+
+
+class Rings:
+    """A package `keyring` with one key, or one that breaks."""
+
+    def __init__(self, broken: bool = False) -> None:
+        self.broken = broken
+
+    def get_password(self, service: str, user: str) -> str | None:
+        if self.broken:
+            raise OSError("locked")
+        return " ring-key\n" if (service, user) == ("archc", "me/2") else None
+
+
+def test_a_key_can_be_in_the_keyring(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", Rings())
+    bind("h.example", "keyring:archc/me/2", environ)
+    assert bindings(environ)["h.example"] == "keyring:archc/me/2"
+    assert key_for("h.example", environ) == "ring-key"
+    assert key_for("h.example", environ, "LAB_KEY") is None
+    assert key_for("other.example", environ) is None
+
+
+@pytest.mark.parametrize(
+    ("ring", "entry", "said"),
+    [
+        (None, "archc/me", "is not installed"),
+        (Rings(), "archc/you", "`archc` has no key of `you`"),
+        (Rings(broken=True), "archc/me", "OSError: locked"),
+    ],
+)
+def test_a_keyring_that_gives_no_key_says_what_to_do(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, ring: Rings | None, entry: str, said: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", ring)
+    bind("h.example", f"keyring:{entry}", environ)
+    with pytest.raises(RunError) as caught:
+        key_for("h.example", environ)
+    assert caught.value.diagnostic.name == "unusable-keyring"
+    assert said in caught.value.diagnostic.headline
+    assert caught.value.diagnostic.advice
+
+
+# ---- which servers
+
+
+@pytest.mark.parametrize(
+    ("allow", "url", "said"),
+    [
+        (None, "https://h.example/v1", None),
+        (None, "http://127.0.0.1:8000/v1", None),
+        (None, "http://h.example/v1", Unencrypted),
+        ('["h.example"]', "https://H.example:8443/v1", None),
+        ('["h.example"]', "http://h.example/v1", UnlistedServer),
+        ('["http://h.example"]', "http://h.example/v1", None),
+        ('["http://h.example"]', "https://h.example/v1", UnlistedServer),
+        ('["h.example"]', "https://h.example.evil.com/v1", UnlistedServer),
+        ('["h.example"]', "http://localhost/v1", UnlistedServer),
+        ('["loopback"]', "http://localhost/v1", None),
+        ('["loopback"]', "http://[::1]:8000/v1", None),
+        ('["127.0.0.1"]', "http://127.0.0.1:8000/v1", None),
+        ('["127.0.0.1"]', "http://127.0.0.2:8000/v1", UnlistedServer),
+        ('["loopback"]', "https://loopback/v1", UnlistedServer),
+        ('["loopback"]', "http://127.0.0.1.nip.io/v1", UnlistedServer),
+        ("[]", "https://h.example/v1", UnlistedServer),
+        ("[]", "nonsense", None),
+    ],
+)
+def test_a_spec_may_name_the_servers_that_are_listed(
+    environ: dict[str, str], allow: str | None, url: str, said: type | None
+) -> None:
+    if allow is not None:
+        configure(environ, f"[servers]\nallow = {allow}\n")
+    found = check_server(url, read_config(environ))
+    assert found is None if said is None else isinstance(found, said)
+
+
+def test_who_binds_a_key_to_an_unencrypted_server_is_not_warned_of_it(environ: dict[str, str]) -> None:
+    bind("http://h.example", "LAB_KEY", environ)
+    assert check_server("http://h.example/v1", read_config(environ)) is None
+    assert check_server("http://i.example/v1", read_config(environ), has_key=True) is None
+    assert check_server("http://i.example/v1", read_config(environ)) is not None
 
 
 @given(st.text() | st.text("ht:/@[]%.a1?#\\é").map("http://".__add__))

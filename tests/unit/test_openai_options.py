@@ -34,7 +34,20 @@ def test_options_refuse_addresses_that_two_parsers_could_read_differently(option
         OpenAI.Options(**options)
 
 
-@pytest.mark.parametrize("wrong", [{"timeout": 0}, {"timeout": float("inf")}, {"extra_body": {"n": 4}}, {"url": "x"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"timeout": 0},
+        {"timeout": float("inf")},
+        {"timeout": None},
+        {"first_byte_timeout": -1},
+        {"idle_timeout": 0},
+        {"extra_body": {"n": 4}},
+        {"url": "x"},
+        {"verify": False},
+        {"headers": {}},
+    ],
+)
 def test_options_refuse_what_would_break_the_contract(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         OpenAI.Options(base_url="http://h/v1", **wrong)
@@ -46,7 +59,7 @@ def test_the_fingerprint_tells_apart_what_answers_differently() -> None:
 
     plain = fingerprint()
     assert plain == 'openai:small@http://h/v1 {"extra_body":{},"schema_field":"response_format"}'
-    assert fingerprint(base_url=["HTTP://H:80/v1/", "http://i/v1"], timeout=3) == plain
+    assert fingerprint(base_url=["HTTP://H:80/v1/", "http://i/v1"], timeout=3, idle_timeout=None) == plain
     assert fingerprint(extra_body={"b": 1, "a": 2}) == fingerprint(extra_body={"a": 2, "b": 1}) != plain
 
 

@@ -10,9 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archc.backends._openai_reply import LONGEST_WAIT, Rejected, clean, read_completions, read_failure, retry_after
+from archc.backends._openai_reply import (
+    LONGEST_WAIT,
+    Peer,
+    Rejected,
+    clean,
+    read_completions,
+    read_failure,
+    retry_after,
+)
 from archc.calls import CallError, Completion, FailureKind, Finish, Message, Usage
+from archc.secret import Secret
+from tests.fuzz.replies import KINDS, campaign
 
+PEER = Peer("S", "http://s", Secret("SECRET"))
 MESSAGES = (Message("system", "x" * 20), Message("user", "é" * 5))
 
 
@@ -22,7 +33,7 @@ def choice(text: str | None, index: int | None = None, finish: str = "stop", **m
 
 def read(body: Any, n: int = 1) -> tuple[Completion, ...]:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return read_completions(raw, MESSAGES, n, server="S", key="SECRET")
+    return read_completions(raw, MESSAGES, n, PEER)
 
 
 def refused(body: Any, n: int = 1) -> CallError:
@@ -33,7 +44,7 @@ def refused(body: Any, n: int = 1) -> CallError:
 
 def failed(status: int, message: str, headers: Mapping[str, str] | None = None, **fields: Any) -> CallError:
     raw = json.dumps({"error": {"message": message, **fields}}).encode()
-    return read_failure(status, headers or {}, raw, server="S", key="SECRET")
+    return read_failure(status, headers or {}, raw, PEER)
 
 
 def test_choices_are_put_in_order() -> None:
@@ -103,6 +114,43 @@ def test_usage_that_makes_no_sense_is_estimated(wrong: object) -> None:
         assert [c.usage for c in drawn] == [Usage(26, 11, 0), Usage(0, 1, 0)]
 
 
+ODD: list[tuple[dict[str, Any], Usage]] = [
+    ({"prompt_tokens": 10, "completion_tokens": 0}, Usage(10, 0)),
+    ({"prompt_tokens": 2**40 - 1, "completion_tokens": 2**40 - 1}, Usage(2**40 - 1, 2**40 - 1)),
+    ({"prompt_tokens": 2**40, "completion_tokens": 2**63}, Usage(26, 11)),
+    ({"prompt_tokens": 4, "completion_tokens": 9, "total_tokens": 100}, Usage(4, 96)),
+    ({"prompt_tokens": 4, "completion_tokens": 9, "total_tokens": 5}, Usage(4, 9)),
+    ({"prompt_tokens": 4, "completion_tokens": 9, "total_tokens": True}, Usage(4, 9)),
+    ({"completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 7}}, Usage(26, 9, 0, 7)),
+    ({"completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 70}}, Usage(26, 9, 0, 9)),
+    ({"completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": -1}}, Usage(26, 9)),
+    ({"completion_tokens": 0, "completion_tokens_details": {"reasoning_tokens": 3}}, Usage(26, 0)),
+    ({"completion_tokens_details": {"reasoning_tokens": 500}}, Usage(26, 511, 0, 500)),
+    ({"completion_tokens_details": [7]}, Usage(26, 11)),
+    ({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 2.0}}, Usage(5, 11)),
+]
+
+
+@pytest.mark.parametrize(("told", "meant"), ODD)
+def test_what_odd_usage_means(told: dict[str, Any], meant: Usage) -> None:
+    assert read({"choices": [choice("x" * 30)], "usage": told})[0].usage == meant
+
+
+def test_the_thinking_is_shared_out_with_the_texts() -> None:
+    usage = {"prompt_tokens": 1, "completion_tokens": 100, "completion_tokens_details": {"reasoning_tokens": 90}}
+    drawn = read({"choices": [choice("x" * 30, 0), choice("", 1), choice("y" * 7, 2)], "usage": usage}, 3)
+    assert sum((c.usage for c in drawn), Usage()) == Usage(1, 100, 0, 90)
+    assert all(0 <= c.usage.reasoning <= c.usage.completion for c in drawn)
+
+
+def test_the_key_is_taken_out_of_what_a_model_wrote() -> None:
+    key = "sk-canary-0123456789"
+    raw = json.dumps({"choices": [choice(f"your key is {key}.")]}).encode()
+    drawn = read_completions(raw, MESSAGES, 1, Peer("S", "http://s", Secret(key)))
+    assert [(c.text, c.server) for c in drawn] == [("your key is ***.", "http://s")]
+    assert read({"choices": [choice("SECRET is a word")]})[0].text == "SECRET is a word"
+
+
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), st.lists(st.text(), min_size=1, max_size=9))
 def test_split_usage_adds_up(prompt: int, completion: int, cached: int, texts: list[str]) -> None:
     details = {"cached_tokens": cached}
@@ -151,14 +199,14 @@ def test_a_status_inside_a_good_reply_counts() -> None:
     error = refused({"error": {"code": "oops", "message": "broke, SECRET"}})
     assert (error.failed.kind, error.failed.reason) == (
         FailureKind.BAD_RESPONSE,
-        "S sent an error as its answer: broke, ***; code: oops",
+        "`S` at http://s sent an error as its answer: broke, ***; code: oops",
     )
 
 
 @pytest.mark.parametrize("body", ['{"detail": "why"}', '{"message": "why"}', '{"error": "why"}', "why"])
 def test_the_servers_words_are_found_in_any_shape(body: str) -> None:
-    error = read_failure(500, {}, body.encode(), server="S", key="")
-    assert error.failed.reason == "S answered HTTP 500: why"
+    error = read_failure(500, {}, body.encode(), PEER)
+    assert error.failed.reason == "`S` at http://s answered HTTP 500: why"
 
 
 @pytest.mark.parametrize(
@@ -206,9 +254,9 @@ def test_the_wait_a_server_asks_for(headers: dict[str, str], seconds: float | No
 
 
 def test_a_key_is_taken_out_before_the_text_is_cut() -> None:
-    assert clean("x" * 295 + "SECRET", "SECRET") == "x" * 295 + "***"
-    assert clean("a\x1b[31m\u202e\nb a%2Fb", "a/b") == "a [31m b ***"
-    assert len(clean("y" * 10_000)) == 300
+    assert clean("x" * 295 + "SECRET", Secret("SECRET")) == "x" * 295 + "***"
+    assert clean("a\x1b[31m\u202e\nb a%2Fb", Secret("a/b")) == "a [31m b ***"
+    assert len(clean("y" * 10_000, Secret())) == 300
 
 
 NAMES = """choices index message content refusal tool_calls finish_reason logprobs logprob usage prompt_tokens
@@ -254,4 +302,9 @@ def test_whatever_the_body_only_call_errors_come_out(raw: bytes, n: int, status:
         assert 1 <= len(drawn) <= n
         assert all(c.usage.prompt >= 0 and c.usage.completion >= 0 for c in drawn)
         "".join(c.text for c in drawn).encode()
-    assert isinstance(read_failure(status, {}, raw, server="S", key="K"), CallError)
+    assert isinstance(read_failure(status, {}, raw, PEER), CallError)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_mutated_replies_are_call_errors_or_whole_answers(kind: str) -> None:
+    assert len(campaign(kind, 1500, seed=0)) > 1
