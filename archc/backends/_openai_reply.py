@@ -5,6 +5,7 @@ Everything here is pure, and nothing in a reply is trusted: whatever the bytes, 
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
 
-from archc.calls import CallError, Completion, Conversation, FailureKind, Finish, Usage
+from archc.calls import MESSAGE_TOKENS, CallError, Completion, Conversation, FailureKind, Finish, Usage
 from archc.secret import Secret
 
 LONGEST_WAIT = 300.0
@@ -86,8 +87,11 @@ def read_completions(raw: bytes, messages: Conversation, n: int, peer: Peer) -> 
     """
     try:
         reply = _Reply.model_validate_json(raw)
+        json.loads(raw.decode(), object_pairs_hook=_without_doubles, parse_int=str, parse_float=str)
     except ValidationError as error:
         raise _bad_body(raw, error, peer) from None
+    except ValueError as error:
+        raise _bad(f"{peer} sent {peer.clean(str(error))}") from None
     choices = _ordered(reply.choices)[:n]
     drawn = [_drawn(choice, peer.key) for choice in choices]
     if all(finish is Finish.CONTENT_FILTER and not text for text, finish in drawn):
@@ -100,17 +104,17 @@ def read_completions(raw: bytes, messages: Conversation, n: int, peer: Peer) -> 
 
 
 def split_usage(usage: object, messages: Conversation, texts: Sequence[str]) -> list[Usage]:
-    """One usage per text, adding up to the request's. What the server does not tell is estimated, rather too high."""
+    """One usage per text, adding up to the request's. What the server does not tell is taken at its most."""
     told = usage if isinstance(usage, dict) else {}
     sizes = [len(text.encode()) for text in texts]
     prompt = _count(told.get("prompt_tokens"))
     if prompt is None:
-        prompt = sum(len(m.content.encode(errors="replace")) for m in messages) // 3 + 8 * len(messages)
+        prompt = sum(len(m.content.encode(errors="replace")) + MESSAGE_TOKENS for m in messages)
     cached = min(_detail(told, "prompt_tokens_details", "cached_tokens"), prompt)
     thought = _detail(told, "completion_tokens_details", "reasoning_tokens")
     total = _count(told.get("completion_tokens"))
     if total is None:
-        parts = [size // 3 + 1 for size in sizes]
+        parts = [size + 1 for size in sizes]
         parts[0] += thought
     else:
         # Some servers count the thinking only in the sum.
@@ -150,6 +154,15 @@ def clean(text: str, key: Secret, limit: int | None = 300) -> str:
     text = key.redact(" ".join("".join(c if c.isprintable() else " " for c in text).split()))
     # Cut last: half a key is a secret too.
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _without_doubles(pairs: list[tuple[str, object]]) -> None:
+    """Raises ValueError for a key that comes twice: which of its values is meant, nobody can know."""
+    seen = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise ValueError(f"the key `{name[:40]}` twice")
+        seen.add(name)
 
 
 def _ordered(choices: list[_Choice]) -> list[_Choice]:
@@ -237,7 +250,7 @@ def _kind(status: int, about: str) -> tuple[FailureKind, bool]:
     if 300 <= status < 400:
         return FailureKind.NOT_FOUND, False  # the next try would be sent elsewhere, too
     if status < 400:
-        return FailureKind.BAD_RESPONSE, False
+        return FailureKind.BAD_RESPONSE, True  # a 101: what was asked for may have been done as well
     if "content_filter" in about:
         return FailureKind.CONTENT_FILTER, False
     return (FailureKind.CONTEXT_LENGTH if _TOO_LONG.search(about) else FailureKind.BAD_REQUEST), False
@@ -262,7 +275,9 @@ def _bad_body(raw: bytes, error: ValidationError, peer: Peer) -> CallError:
         inner = body.get("error") if isinstance(body, dict) else None
         code = inner.get("code") if isinstance(inner, dict) else None
         if isinstance(code, int) and 400 <= code < 600:
-            return _failure(code, {}, said, peer)
+            failure = _failure(code, {}, said, peer)
+            failure.billed |= code >= 500  # what had been written by then may be charged
+            return failure
         return _bad(f"{peer} sent an error as its answer: {peer.clean(said)}")
     wrong = error.errors(include_input=False, include_url=False, include_context=False)[0]
     where = "".join(f"{part}: " for part in wrong["loc"][-1:])

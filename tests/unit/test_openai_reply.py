@@ -25,6 +25,8 @@ from tests.fuzz.replies import KINDS, campaign
 
 PEER = Peer("S", "http://s", Secret("SECRET"))
 MESSAGES = (Message("system", "x" * 20), Message("user", "é" * 5))
+MOST = 20 + 10 + 2 * 16
+"""Tokens that these can be at most."""
 
 
 def choice(text: str | None, index: int | None = None, finish: str = "stop", **message: Any) -> dict[str, Any]:
@@ -45,6 +47,25 @@ def refused(body: Any, n: int = 1) -> CallError:
 def failed(status: int, message: str, headers: Mapping[str, str] | None = None, **fields: Any) -> CallError:
     raw = json.dumps({"error": {"message": message, **fields}}).encode()
     return read_failure(status, headers or {}, raw, PEER)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"choices": [{"message": {"content": "a", "content": "b"}}]}',
+        b'{"choices": [{"message": {"content": "a"}}], "choices": [{"message": {"content": "b"}}]}',
+        b'{"choices": [{"message": {"content": "a"}}], "usage": {"x": [{"y": 1, "y": 1}]}}',
+    ],
+)
+def test_what_is_said_twice_is_not_said(raw: bytes) -> None:
+    error = refused(raw)
+    assert (error.failed.kind, error.billed) == (FailureKind.BAD_RESPONSE, True)
+
+
+@pytest.mark.parametrize(("code", "billed"), [(500, True), (502, True), (429, False), (400, False)])
+def test_a_failure_within_an_answer_may_be_billed(code: int, billed: bool) -> None:
+    """Elsewhere a 502 is not; here the server had begun."""
+    assert refused({"error": {"message": "upstream failed", "code": code}}).billed is billed
 
 
 def test_choices_are_put_in_order() -> None:
@@ -92,7 +113,7 @@ def test_thinking_is_not_the_answer_even_where_no_answer_came() -> None:
     thinking: dict[str, Any] = {"reasoning_content": "hmm", "reasoning": "hmm"}
     assert read({"choices": [choice("answer", **thinking)]})[0].text == "answer"
     assert read({"choices": [choice(None, finish="length", **thinking)]})[0] == Completion(
-        "", Finish.LENGTH, Usage(prompt=30 // 3 + 16, completion=1)
+        "", Finish.LENGTH, Usage(MOST, completion=1)
     )
 
 
@@ -107,27 +128,27 @@ def test_a_withheld_text_is_an_error_only_if_it_was_all(withheld: dict[str, Any]
 
 
 @pytest.mark.parametrize("wrong", [None, -1, 1.5, "12", True, 10**30, [], {}])
-def test_usage_that_makes_no_sense_is_estimated(wrong: object) -> None:
+def test_usage_that_makes_no_sense_is_taken_at_its_most(wrong: object) -> None:
     usage = {"prompt_tokens": wrong, "completion_tokens": wrong, "prompt_tokens_details": {"cached_tokens": wrong}}
     for told in (usage, wrong, [usage]):
         drawn = read({"choices": [choice("x" * 30, 0), choice("", 1)], "usage": told}, 2)
-        assert [c.usage for c in drawn] == [Usage(26, 11, 0), Usage(0, 1, 0)]
+        assert [c.usage for c in drawn] == [Usage(MOST, 31, 0), Usage(0, 1, 0)]
 
 
 ODD: list[tuple[dict[str, Any], Usage]] = [
     ({"prompt_tokens": 10, "completion_tokens": 0}, Usage(10, 0)),
     ({"prompt_tokens": 2**40 - 1, "completion_tokens": 2**40 - 1}, Usage(2**40 - 1, 2**40 - 1)),
-    ({"prompt_tokens": 2**40, "completion_tokens": 2**63}, Usage(26, 11)),
+    ({"prompt_tokens": 2**40, "completion_tokens": 2**63}, Usage(MOST, 31)),
     ({"prompt_tokens": 4, "completion_tokens": 9, "total_tokens": 100}, Usage(4, 96)),
     ({"prompt_tokens": 4, "completion_tokens": 9, "total_tokens": 5}, Usage(4, 9)),
     ({"prompt_tokens": 4, "completion_tokens": 9, "total_tokens": True}, Usage(4, 9)),
-    ({"completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 7}}, Usage(26, 9, 0, 7)),
-    ({"completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 70}}, Usage(26, 9, 0, 9)),
-    ({"completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": -1}}, Usage(26, 9)),
-    ({"completion_tokens": 0, "completion_tokens_details": {"reasoning_tokens": 3}}, Usage(26, 0)),
-    ({"completion_tokens_details": {"reasoning_tokens": 500}}, Usage(26, 511, 0, 500)),
-    ({"completion_tokens_details": [7]}, Usage(26, 11)),
-    ({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 2.0}}, Usage(5, 11)),
+    ({"completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 7}}, Usage(MOST, 9, 0, 7)),
+    ({"completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 70}}, Usage(MOST, 9, 0, 9)),
+    ({"completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": -1}}, Usage(MOST, 9)),
+    ({"completion_tokens": 0, "completion_tokens_details": {"reasoning_tokens": 3}}, Usage(MOST, 0)),
+    ({"completion_tokens_details": {"reasoning_tokens": 500}}, Usage(MOST, 531, 0, 500)),
+    ({"completion_tokens_details": [7]}, Usage(MOST, 31)),
+    ({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 2.0}}, Usage(5, 31)),
 ]
 
 
