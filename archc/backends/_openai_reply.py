@@ -82,7 +82,7 @@ _UNFINISHED = {"abort", "error", "tool_calls", "function_call"}
 def read_completions(raw: bytes, messages: Conversation, n: int, peer: Peer) -> tuple[Completion, ...]:
     """The completions in the reply to a request for `n`: at least one and at most `n`, in order of `index`.
 
-    A choice whose text was withheld is empty and says so, unless that is all there is: then it is an error.
+    A choice whose text was withheld is empty and says so.
     The key is taken out of the texts, too: they go into other servers' prompts, the journal and reports.
     """
     try:
@@ -94,8 +94,6 @@ def read_completions(raw: bytes, messages: Conversation, n: int, peer: Peer) -> 
         raise _bad(f"{peer} sent {peer.clean(str(error))}") from None
     choices = _ordered(reply.choices)[:n]
     drawn = [_drawn(choice, peer.key) for choice in choices]
-    if all(finish is Finish.CONTENT_FILTER and not text for text, finish in drawn):
-        raise CallError(FailureKind.CONTENT_FILTER, f"{peer} withheld the text (content filter)", billed=True)
     usages = split_usage(reply.usage, messages, [text for text, _ in drawn])
     return tuple(
         Completion(text, finish, usage, _mean_logprob(choice.logprobs), peer.url)

@@ -54,12 +54,12 @@ class Waits:
 class Wire:
     """The connections of one backend. Made in the event loop that uses it."""
 
-    def __init__(self, waits: Waits) -> None:
+    def __init__(self, waits: Waits, keep_alive: bool) -> None:
         import aiohttp
 
         self._waits = waits
         self._session = aiohttp.ClientSession(
-            connector=_connector(),
+            connector=_connector(keep_alive),
             # The other limits are kept here: aiohttp's total is rounded up, and it knows no first byte.
             timeout=aiohttp.ClientTimeout(total=None, connect=waits.connect),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -124,7 +124,7 @@ class Wire:
         return CallError(FailureKind.TIMEOUT, said, billed=True)
 
 
-def _connector() -> aiohttp.TCPConnector:
+def _connector(keep_alive: bool) -> aiohttp.TCPConnector:
     import aiohttp
 
     class Connector(aiohttp.TCPConnector):
@@ -141,6 +141,8 @@ def _connector() -> aiohttp.TCPConnector:
             return None
 
     # The runtime limits concurrency; aiohttp's own limit would cap it silently.
+    if not keep_alive:
+        return Connector(limit=0, force_close=True)
     return Connector(limit=0, keepalive_timeout=IDLE_CONNECTION_S)
 
 

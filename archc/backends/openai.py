@@ -82,6 +82,9 @@ class OpenAI(Backend):
         """Seconds for connecting, of those."""
         first_byte_timeout: _Seconds | None = None
         """Seconds from connecting to the first byte of the answer, which comes when the last token is written."""
+        keep_alive: bool = True
+        """Whether a connection serves one request after the other. Turn it off for a server or proxy that may send more
+        replies than it got requests: on a connection that is kept, such a one can be taken for the next answer."""
         idle_timeout: _Seconds | None = 60.0
         """Seconds between two pieces of an answer that has begun."""
         n: bool = True
@@ -130,7 +133,7 @@ class OpenAI(Backend):
         options = self._options
         self._replicas = [self._replica(url) for url in options.urls]
         waits = Waits(options.timeout, options.connect_timeout, options.first_byte_timeout, options.idle_timeout)
-        self._wire = Wire(waits)
+        self._wire = Wire(waits, options.keep_alive)
 
     async def close(self) -> None:
         if self._wire is not None:

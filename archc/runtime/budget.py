@@ -6,6 +6,7 @@ Several scopes may hold at once (this question, this run): a call needs room in 
 from __future__ import annotations
 
 import asyncio
+from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -73,32 +74,67 @@ class Scope:
         )
 
 
+@dataclass(slots=True)
+class _Waiter:
+    order: int
+    scopes: Sequence[Scope]
+    each: Spend
+    count: int
+    granted: asyncio.Future[int | Scope]
+
+
 class Ledger:
-    """Reserves and settles in several scopes at once. One per session; scopes may be shared between questions."""
+    """Reserves and settles in several scopes at once. One per session; scopes may be shared between questions.
+
+    Who waits is served in order: a question that began earlier first, so that some are answered before all is spent.
+    """
 
     def __init__(self) -> None:
-        self._settled = asyncio.Event()
+        self._waiting: list[_Waiter] = []
 
-    async def reserve(self, scopes: Sequence[Scope], each: Spend, count: int) -> int | Scope:
+    async def reserve(self, scopes: Sequence[Scope], each: Spend, count: int, order: int = 0) -> int | Scope:
         """Reserves as many of `count` times `each` as fit, at least one; waits while other reservations are in the way.
 
-        Gives their number; or the scope in which not even one will fit, whatever comes back.
+        Gives their number; or the scope in which not even one will fit, whatever comes back. The least `order` goes
+        first among those that wait.
         """
-        while not (fit := _fitting(scopes, each, count)):
-            if lacking := next((scope for scope in scopes if scope.lacks(each)), None):
-                return lacking
-            await self._settled.wait()
-        for scope in scopes:
-            scope.reserved += each * fit
-        return fit
+        if not any(scope.limited for scope in scopes):
+            return count
+        waiter = _Waiter(order, scopes, each, count, asyncio.get_running_loop().create_future())
+        insort(self._waiting, waiter, key=lambda one: one.order)
+        self._serve()
+        try:
+            return await waiter.granted
+        except asyncio.CancelledError:
+            if waiter.granted.done() and not waiter.granted.cancelled():
+                fit = waiter.granted.result()
+                self.settle(scopes, NOTHING if isinstance(fit, Scope) else each * fit, NOTHING)
+            raise
 
     def settle(self, scopes: Sequence[Scope], reserved: Spend, spent: Spend) -> None:
         """Gives a reservation back and books what was really spent."""
         for scope in scopes:
-            scope.reserved -= reserved
+            if scope.limited:
+                scope.reserved -= reserved
             scope.spent += spent
-        self._settled.set()
-        self._settled = asyncio.Event()
+        self._serve()
+
+    def _serve(self) -> None:
+        """Grants in order until somebody must wait for what all share; who waits for its own holds up nobody."""
+        for waiter in self._waiting:
+            if waiter.granted.done():
+                continue
+            if fit := _fitting(waiter.scopes, waiter.each, waiter.count):
+                for scope in waiter.scopes:
+                    if scope.limited:
+                        scope.reserved += waiter.each * fit
+                waiter.granted.set_result(fit)
+            elif lacking := next((scope for scope in waiter.scopes if scope.lacks(waiter.each)), None):
+                waiter.granted.set_result(lacking)
+            elif any(scope.shared and scope.lacks(scope.reserved + waiter.each) for scope in waiter.scopes):
+                break
+        if self._waiting:
+            self._waiting = [waiter for waiter in self._waiting if not waiter.granted.done()]
 
 
 def _fitting(scopes: Sequence[Scope], each: Spend, count: int) -> int:

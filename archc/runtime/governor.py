@@ -18,6 +18,7 @@ from archc.calls import (
     Conversation,
     Failed,
     FailureKind,
+    Finish,
     Purpose,
     Request,
     Sampling,
@@ -106,7 +107,7 @@ class Governor:
                 raise
         if (late := batch.without(samples)) and (ended := query.first_to_end):
             self._refuse(late, samples, Failed(FailureKind.BUDGET, "the time is over"), ended)
-        return tuple(samples[key] for key in batch.keys)
+        return tuple(_shown(samples[key]) for key in batch.keys)
 
     def price(self, model: str, completions: Sequence[Completion]) -> Spend:
         """What completions of a model cost when they were bought."""
@@ -180,7 +181,7 @@ class Governor:
         while rest:
             if self.breach:
                 raise RunError(self.breach)
-            granted = await self._ledger.reserve(rest.query.scopes, each, len(rest.keys))
+            granted = await self._ledger.reserve(rest.query.scopes, each, len(rest.keys), rest.query.number)
             if isinstance(granted, Scope):
                 return self._refuse(rest, samples, Failed(FailureKind.BUDGET, granted.lacks(each)), granted)
             tried, outcome = await self._attempt(rest.part(rest.ids[:granted]), attempt, each)
@@ -367,6 +368,13 @@ class Governor:
 _LOOK_AGAIN_S = 0.02
 _SPARED = Failed(FailureKind.BUDGET, "left out to have room for what must come")
 _STOPPED = Failed(FailureKind.STOPPED, "the run was stopped")
+
+
+def _shown(sample: Sample) -> Sample:
+    """A text that was withheld is a failure to whoever asked, though it was paid for and is kept."""
+    if isinstance(sample, Completion) and sample.finish is Finish.CONTENT_FILTER and not sample.text:
+        return Failed(FailureKind.CONTENT_FILTER, "the server withheld the text (content filter)")
+    return sample
 
 
 def _failed(error: CallError, reserved: Spend) -> Outcome:

@@ -27,6 +27,8 @@ class Query:
     scopes: tuple[Scope, ...]
     """The budgets that hold, the innermost last."""
     trace: Trace
+    number: int = 0
+    """Which of a session's questions it is; those that began earlier are served first where a budget is short."""
     refusals: list[Failed] = field(default_factory=list)
     """Why calls were not sent that the whole question needed, each time."""
     memory: dict[str, Completion] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -84,6 +85,7 @@ class Session:
         self._listeners = tuple(listeners)
         self._governor: Governor
         self._began = 0.0
+        self._numbers = itertools.count()
 
     async def __aenter__(self) -> Self:
         """Opens the journal and starts every backend that is asked, at once. Raises RunError."""
@@ -174,7 +176,16 @@ class Session:
         past = [(blocks, spent) for query, blocks, spent in self.past.spent if query == id]
         own = Scope("one question", graph.budget, sum((spent for _, spent in past), NOTHING), deadline=deadline)
         scopes = (own, self._run_scope) if self._run_scope else (own,)
-        query = Query(id, conversation, self.seed, scopes, trace, thrift=Thrift(self.plan, scopes) or None, past=past)
+        query = Query(
+            id,
+            conversation,
+            self.seed,
+            scopes,
+            trace,
+            next(self._numbers),
+            thrift=Thrift(self.plan, scopes) or None,
+            past=past,
+        )
         if self._journal:
             self._journal.ask(self.run, id, json.dumps([[m.role, m.content] for m in conversation]))
         trace.emit("question", query=id, spec=graph.name, seed=self.seed)

@@ -8,14 +8,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from pathlib import Path
-from typing import Any, cast
-
-import apsw
+from typing import Any
 
 from archc.calls import Completion, Spend
-from archc.runtime.journal import _unpack
+from archc.runtime.journal import opened
+from archc.runtime.records import unpacked
 from archc.runtime.run import Run
 from archc.runtime.trace import Event
 from archc.spec.model import Budget
@@ -103,7 +101,7 @@ def all_that_is_billed_is_counted(scene: Scene) -> Iterator[str]:
 def no_budget_is_overdrawn(scene: Scene) -> Iterator[str]:
     """Not by what archc counts, which is never less than the bill; but for what a server billed by lying."""
     act, setting = scene.disturbed, scene.setting
-    for id in {event["query"] for event in act.events}:
+    for id in {event["query"] for event in act.events if "query" in event}:
         yield from _overdrawn(f"question {id}", act, id, setting.own, scene.server.excess)
     if setting.shared:
         yield from _overdrawn("the run", act, None, setting.shared, scene.server.excess)
@@ -114,7 +112,7 @@ def no_budget_is_overdrawn(scene: Scene) -> Iterator[str]:
 
 
 def _overdrawn(whose: str, act: Act, id: str | None, limit: Budget, excess: int) -> Iterator[str]:
-    spent = _spent(event for event in act.events if id in (None, event["query"]))
+    spent = _spent(event for event in act.events if id in (None, event.get("query")))
     for unit, used, most, lied in (
         ("calls", spent.calls, limit.calls, 0.0),
         ("tokens", spent.tokens, limit.tokens, excess),
@@ -151,9 +149,11 @@ def nothing_outlives_its_time(scene: Scene) -> Iterator[str]:
 
 def stored(journal: Path) -> list[Completion]:
     """All completions that a journal has. The one place here that knows its tables."""
-    with closing(apsw.Connection(str(journal), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
-        rows = connection.execute("SELECT body, crc FROM completions").fetchall()
-    read = [_unpack(cast(bytes, body), cast(int, crc)) for body, crc in rows]
+    with opened(journal) as store:
+        rows = store.rows("SELECT key, body, crc FROM samples WHERE body NOT NULL")
+        assert store.rows("SELECT * FROM attempts WHERE state = 'sent'") == [], "an attempt that was never settled"
+        assert store.rows("SELECT * FROM samples WHERE body IS NULL") == [], "a claim that was never given up"
+    read = [unpacked(*row) for row in rows]
     assert None not in read, "a damaged row"
     return [one for one in read if one is not None]
 

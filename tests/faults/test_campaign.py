@@ -17,21 +17,18 @@ from tests.faults.bodies import FAULTS
 from tests.faults.campaign import campaign, played
 from tests.faults.scenes import TEMPLATES, Scene, Setting, Wrap, bare
 
-UNANSWERED = {"stale second reply, later"}
-"""It comes when the next request is on its way on the same connection: only a connection for each would be safe."""
-
 
 def test_two_thousand_faults_break_no_promise() -> None:
-    sums = campaign(2000, seed=1, without=UNANSWERED)
+    sums = campaign(2000, seed=1)
     assert sums.broken == {}
-    assert {fault for fault in FAULTS if not sums.injected[fault]} == UNANSWERED
+    assert [fault for fault in FAULTS if not sums.injected[fault]] == []
 
 
 @pytest.mark.parametrize("seed", [3, 11])
 def test_a_scene_goes_the_same_way_again(seed: int) -> None:
     def told(scene: Scene) -> list[str]:
-        """But for the order in which a group of tasks is cancelled."""
-        events = [*scene.disturbed.events, *scene.again.events]
+        """But for the order in which a group of tasks is cancelled, and the random id of a run."""
+        events = [{**event, "run": ""} for event in (*scene.disturbed.events, *scene.again.events)]
         return sorted(json.dumps(event).replace(scene.server.url, "URL") for event in events)
 
     assert told(played(seed)[0]) == told(played(seed)[0])

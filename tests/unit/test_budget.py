@@ -40,6 +40,57 @@ def test_what_fits_is_granted_at_once_and_the_rest_when_reservations_come_back()
     run(main())
 
 
+def test_those_that_began_earlier_are_served_first_and_nobody_overtakes_them() -> None:
+    async def main() -> list[int]:
+        ledger, shared = Ledger(), Scope("all", Budget(tokens=10), shared=True)
+        served: list[int] = []
+
+        async def ask(order: int, tokens: int) -> None:
+            await ledger.reserve([shared], Spend(1, tokens), 1, order)
+            served.append(order)
+
+        await ledger.reserve([shared], Spend(1, 10), 1)
+        async with asyncio.TaskGroup() as tasks:
+            for order, tokens in ((3, 1), (1, 9), (2, 5)):
+                tasks.create_task(ask(order, tokens))
+                await asyncio.sleep(0)
+            ledger.settle([shared], Spend(1, 10), Spend(1, 1))
+            await asyncio.sleep(0)
+            assert served == [1]  # 2 and 3 must wait, though nothing but their turn is in 3's way
+            ledger.settle([shared], Spend(1, 9), Spend(1, 1))
+        return served
+
+    assert run(main()) == [1, 2, 3]
+
+
+def test_who_waits_for_a_budget_of_its_own_holds_up_nobody() -> None:
+    async def main() -> None:
+        ledger, own, shared = Ledger(), scope(calls=1), Scope("all", Budget(calls=5), shared=True)
+        assert await ledger.reserve([own, shared], Spend(1), 1) == 1
+        waiting = asyncio.create_task(ledger.reserve([own, shared], Spend(1), 1))
+        await asyncio.sleep(0)
+        assert await ledger.reserve([scope(calls=9), shared], Spend(1), 9, 5) == 4
+        assert not waiting.done()
+        waiting.cancel()
+
+    run(main())
+
+
+def test_a_grant_that_nobody_takes_comes_back() -> None:
+    async def main() -> None:
+        ledger, one = Ledger(), scope(calls=1)
+        await ledger.reserve([one], Spend(1), 1)
+        waiting = asyncio.create_task(ledger.reserve([one], Spend(1), 1))
+        await asyncio.sleep(0)
+        ledger.settle([one], Spend(1), Spend())
+        waiting.cancel()  # granted, but not yet awake
+        await asyncio.wait([waiting])
+        assert one.reserved == Spend()
+        assert await ledger.reserve([one], Spend(1), 1) == 1
+
+    run(main())
+
+
 def test_what_can_never_fit_is_refused_without_waiting() -> None:
     async def main() -> None:
         ledger, one = Ledger(), scope(tokens=100)

@@ -120,9 +120,8 @@ def test_thinking_is_not_the_answer_even_where_no_answer_came() -> None:
 @pytest.mark.parametrize(
     "withheld", [choice("", 0, "content_filter"), choice(None, 0, "content_filter"), choice(None, 0, refusal="no")]
 )
-def test_a_withheld_text_is_an_error_only_if_it_was_all(withheld: dict[str, Any]) -> None:
-    error = refused({"choices": [withheld]})
-    assert (error.failed.kind, error.billed) == (FailureKind.CONTENT_FILTER, True)
+def test_a_withheld_text_is_empty_and_says_so(withheld: dict[str, Any]) -> None:
+    assert [(c.text, c.finish) for c in read({"choices": [withheld]})] == [("", Finish.CONTENT_FILTER)]
     drawn = read({"choices": [withheld, choice("b", 1)]}, 2)
     assert [(c.text, c.finish) for c in drawn] == [("", Finish.CONTENT_FILTER), ("b", Finish.STOP)]
 
