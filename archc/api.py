@@ -203,7 +203,7 @@ def recompile(recipe: Mapping[str, Any]) -> Plan:
         return parse(Source(name, files.get(name, "")), given=given)
 
     spec = parse(Source(*recipe["spec"]), recipe["set"], recipe["choose"])
-    plan = _compiled(spec, recipe["environ"], recipe["question_tokens"], recipe["skip"], used)
+    plan = _compiled(spec, recipe["environ"], recipe["question_tokens"], recipe["skip"], used, will_ask=False)
     return replace(plan, recipe=recipe)
 
 
@@ -231,8 +231,9 @@ def _compiled(
     question_tokens: int = planning.QUESTION_TOKENS,
     skip: Collection[str] = (),
     load: Loader | None = None,
+    will_ask: bool = True,
 ) -> Plan:
-    graph = lowering.lower(spec, os.environ if environ is None else environ, load or _used)
+    graph = lowering.lower(spec, os.environ if environ is None else environ, load or _used, will_ask)
     steps = passes.optimise(graph, skip)
     return planning.plan(steps[-1].after if steps else graph, question_tokens, steps)
 

@@ -79,7 +79,7 @@ def run(
         listeners: list[Listener] = [screen]
         if trace:
             file = JsonlFile(trace)
-            opened.callback(file.close)
+            opened.callback(_closed, file)
             listeners.append(file)
         if otel:
             delivery = Delivery()
@@ -154,6 +154,12 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 def _code(run: Run) -> int:
     return {"ok": OK, "failed": FAILED, "exhausted": EXHAUSTED, "stopped": INTERRUPTED}[run.status]
+
+
+def _closed(trace: JsonlFile) -> None:
+    trace.close()
+    if trace.trouble:
+        show([trace.trouble], as_json=False)
 
 
 T = TypeVar("T")

@@ -26,13 +26,15 @@ def no_other(path: str, beside: Source, given: Table) -> Spec:
     raise SpecError(errors.NoSuchFile(path=path, problem="other specs can't be read here"))
 
 
-def lower(spec: Spec, environ: Mapping[str, str], load: Loader = no_other) -> Graph:
+def lower(spec: Spec, environ: Mapping[str, str], load: Loader = no_other, will_ask: bool = True) -> Graph:
     """The graph that a spec means. `environ` gives the `${VAR}` of models, `load` the specs that it uses.
+
+    Unless it `will_ask` its models, it is not checked whether keys may go where they would go.
 
     Raises SpecError with all mistakes.
     """
     found: list[Diagnostic] = list(spec.mistakes)
-    models = Models(environ, found)
+    models = Models(environ, found, will_ask)
     scope = Scope(spec, models.declared(spec), limits=spec.budget.limited)
     pipelines = Pipelines(models, load, found)
     body = pipelines.body(spec.pipeline, scope)

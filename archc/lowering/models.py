@@ -24,9 +24,11 @@ Names = Mapping[str, str]
 class Models:
     """The models of a spec and of all that it uses."""
 
-    def __init__(self, environ: Mapping[str, str], found: list[Diagnostic]) -> None:
+    def __init__(self, environ: Mapping[str, str], found: list[Diagnostic], will_ask: bool = True) -> None:
+        """Where keys and questions would go is not looked at unless it `will_ask`."""
         self.made: list[Model] = []
         self._environ = environ
+        self._will_ask = will_ask
         self._found = found
         self._declared: dict[str, Names | None] = {}
         """By the name of the file."""
@@ -67,7 +69,7 @@ class Models:
         own = validated(backend.Options, rest, entry.name, self._found, also=SharedOptions.model_fields)
         if shared is None or own is None:
             return None
-        for i, (url, variable) in enumerate(own.endpoints()):
+        for i, (url, variable) in enumerate(own.endpoints() if self._will_ask else ()):
             self._config = config = self._config or read_config(self._environ)
             keys = {**WELL_KNOWN, **config.keys}
             self._note(check_key(url, variable, keys, span_at(options, ["api_key_env"])))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from archc import errors
-from archc.diagnostics import SpecError
+from archc.diagnostics import Diagnostic, SpecError
 
 Event = Mapping[str, Any]
 """A JSON-ready fact: `event` names its kind, `at` is seconds since the session began, `query` the question's id."""
@@ -41,20 +42,33 @@ AS_JSON: Final[Any] = {"encoding": "utf-8", "errors": "backslashreplace"}
 
 
 class JsonlFile:
-    """A listener that appends each event to a file as one line of JSON."""
+    """A listener that appends each event to a file as one line of JSON. No trouble with the file ends a paid run."""
+
+    trouble: Diagnostic | None = None
+    """Why events are missing, if any are."""
 
     def __init__(self, path: Path) -> None:
         """Raises SpecError if the file cannot be opened."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
-            self._file = path.open("a", **AS_JSON)
+            self._path, self._file = path, path.open("a", **AS_JSON)
         except OSError as error:
             raise SpecError(errors.NotWritable(path=str(path), problem=error.strerror or str(error))) from None
 
     def __call__(self, event: Event) -> None:
-        self._file.write(json.dumps(event, ensure_ascii=False) + "\n")
+        if self.trouble is None:
+            with self._noticed():
+                self._file.write(json.dumps(event, ensure_ascii=False) + "\n")
 
     def close(self) -> None:
         """Writes what is left."""
-        self._file.close()
+        with self._noticed():
+            self._file.close()
+
+    @contextmanager
+    def _noticed(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.trouble = errors.NotWritable(path=str(self._path), problem=error.strerror or str(error))

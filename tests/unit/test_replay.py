@@ -97,6 +97,27 @@ def test_specs_that_use_others_and_variables_are_told_again_without_them(
     assert one.cached == 3
 
 
+def test_where_keys_would_go_does_not_matter_where_none_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "models: {m: {backend: openai, model: m, base_url: 'https://far.example/v1', api_key_env: FAR_KEY}}\n"
+    config = tmp_path / "config.toml"
+    config.write_text('[keys]\n"far.example" = "FAR_KEY"\n')
+    monkeypatch.setenv("ARCHC_CONFIG", str(config))
+    monkeypatch.setenv("FAR_KEY", "k" * 20)
+    plan = api.compile(Source("spec.yaml", f"{text}pipeline: [generate: {{model: m}}]"))
+
+    async def main() -> str:
+        async with session(plan, Scripted(), journal=tmp_path / "j") as one:
+            await one.answer("q")
+            return one.run
+
+    run = asyncio.run(main())
+    config.unlink()
+    monkeypatch.delenv("FAR_KEY")
+    assert [is_same for _, is_same in told(run, tmp_path / "j")] == [True]
+
+
 def test_what_the_journal_has_lost_is_said(tmp_path: Path) -> None:
     run, _ = ran("models: {m: {backend: simulated}}\npipeline: [generate: {model: m, n: 2}]", tmp_path / "j", 1)
     connection = apsw.Connection(str(tmp_path / "j"))
