@@ -71,13 +71,13 @@ CREATE TABLE IF NOT EXISTS attempts (
 CREATE INDEX IF NOT EXISTS attempts_by_run ON attempts (run);
 CREATE INDEX IF NOT EXISTS attempts_sent ON attempts (owner) WHERE state = 'sent';
 CREATE TABLE IF NOT EXISTS samples (
-    key BLOB PRIMARY KEY,       -- the call's identity, SHA-256
+    key BLOB NOT NULL UNIQUE,   -- the call's identity, SHA-256
     attempt INTEGER NOT NULL,   -- who buys or bought it; 0 for what was imported
     model TEXT,                 -- the model's fingerprint
     body BLOB,                  -- JSON (text, finish, usage, logprob), as zlib where that is worth it; NULL until paid
     crc INTEGER,                -- CRC-32 of key and body
     at INTEGER                  -- when it was paid
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE TABLE IF NOT EXISTS failures (
     run TEXT NOT NULL,
     query TEXT NOT NULL,
