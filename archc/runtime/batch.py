@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from archc import errors
 from archc.calls import Conversation, Message
 from archc.diagnostics import RunError, SpecError
+from archc.runtime.locks import is_mine
 from archc.runtime.run import Run
 from archc.runtime.session import Session, cause_of
 from archc.runtime.trace import AS_JSON
@@ -107,6 +108,8 @@ class Output:
         except OSError as error:
             raise SpecError(errors.NotWritable(path=str(path), problem=error.strerror or str(error))) from None
         try:
+            if not is_mine(self._file):
+                raise SpecError(errors.NotWritable(path=str(path), problem="another run is writing it"))
             with path.open("rb") as file:
                 self._file.truncate(sum(self._take(line) for line in file))
         except BaseException:

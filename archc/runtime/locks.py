@@ -7,6 +7,16 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import IO, Any
+
+
+def is_mine(file: IO[Any]) -> bool:
+    """Locks an open file for as long as it is open, unless somebody else has."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class Owner:
@@ -17,7 +27,7 @@ class Owner:
         self._path = _lock_path(journal, name)
         self._path.touch(mode=0o600)
         self._file = self._path.open()
-        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_mine(self._file)
 
     def close(self) -> None:
         """Gives it up."""

@@ -211,3 +211,11 @@ def test_a_file_that_is_not_text_or_not_there_is_an_error_of_the_user(tmp_path: 
         list(read_items(tmp_path / "nowhere"))
     with pytest.raises(SpecError):
         list(read_items(tmp_path))
+
+
+def test_two_runs_never_write_one_output(tmp_path: Path) -> None:
+    first = Output(tmp_path / "a", "key")
+    with pytest.raises(SpecError, match="another run is writing it"):
+        Output(tmp_path / "a", "key")
+    first.close()
+    Output(tmp_path / "a", "key").close()

@@ -87,6 +87,8 @@ def test_a_call_has_the_attributes_of_the_conventions() -> None:
         "gen_ai.request.choice.count": 3,
         "gen_ai.usage.input_tokens": 7,
         "gen_ai.usage.output_tokens": 21,
+        "gen_ai.usage.cache_read.input_tokens": 0,
+        "gen_ai.usage.reasoning.output_tokens": 0,
     }
     assert about["archc.samples"] == (0, 1, 2)
     assert about["archc.place"].startswith("test.yaml:")
@@ -167,7 +169,7 @@ def test_metrics_count_what_was_used() -> None:
     }
 
     assert [(d.count, d.sum, d.explicit_bounds[0]) for d in durations] == [(2, 2.0, 0.01), (3, 3.0, 0.01)]
-    assert set(tokens) == {"input_tokens", "output_tokens"}
+    assert set(tokens) == {"input_tokens", "output_tokens", "cache_read.input_tokens", "reasoning.output_tokens"}
     assert tokens["input_tokens"] > 7
     assert {d.attributes["gen_ai.provider.name"] for d in durations} == {"simulated"}
 
