@@ -57,7 +57,7 @@ class JsonlFile:
             raise SpecError(errors.NotWritable(path=str(path), problem=error.strerror or str(error))) from None
 
     def __call__(self, event: Event) -> None:
-        if self.trouble is None:
+        if self.trouble is None and event["event"] != "sending":  # that is for who watches; `call` says when it left
             with self._noticed():
                 self._file.write(json.dumps(event, ensure_ascii=False) + "\n")
 
