@@ -20,6 +20,8 @@ class Pulse:
     """A listener; times are in seconds since the session began."""
 
     spent: Spend = field(default_factory=Spend)
+    before: Spend = field(default_factory=Spend)
+    """What earlier starts of the run spent, which counts against its limits."""
     flying: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Calls in flight by question and node."""
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
@@ -28,6 +30,8 @@ class Pulse:
     def __call__(self, event: Event) -> None:
         """Takes one event."""
         match event["event"]:
+            case "session":
+                self.before = Spend(*event.get("spent", ()))
             case "sending":
                 self.flying[event["query"], event["node"]] += event["calls"]
             case "call":
@@ -53,12 +57,16 @@ class Pulse:
 
     def spending(self, now: float, budgets: Sequence[Budget | None]) -> str:
         """What was spent, against the nearest of the limits that hold for all of it."""
+        spent = self.before + self.spent
         parts = [
-            _against(f"{self.spent.calls:,}", _least(budgets, "calls"), " calls"),
-            _against(f"{self.spent.tokens:,}", _least(budgets, "tokens"), " tokens"),
+            _against(f"{spent.calls:,}", _least(budgets, "calls"), " calls"),
+            _against(f"{spent.tokens:,}", _least(budgets, "tokens"), " tokens"),
         ]
-        if (usd := _least(budgets, "usd")) is not None or self.spent.usd:
-            parts.append(_against(f"{self.spent.usd:,.4f}", usd, " USD"))
+        for unit, used in (("prompt_tokens", spent.prompt), ("completion_tokens", spent.completion)):
+            if (limit := _least(budgets, unit)) is not None:
+                parts.append(_against(f"{used:,}", limit, f" {unit.replace('_', ' ')}"))
+        if (usd := _least(budgets, "usd")) is not None or spent.usd:
+            parts.append(_against(f"{spent.usd:,.4f}", usd, " USD"))
         if (seconds := _least(budgets, "seconds")) is not None:
             parts.append(_against(f"{now:,.0f}", seconds, " s"))
         return ", ".join(parts)

@@ -8,7 +8,7 @@ import json
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -137,6 +137,7 @@ class Session:
             "session",
             time=round(world.wall(), 6),
             run=self.run,
+            spent=astuple(sum((spent for _, _, spent in self.past.spent), NOTHING)),
             spec=self.plan.graph.name,
             seed=self.seed,
             models=models,

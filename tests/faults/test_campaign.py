@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -24,12 +25,22 @@ def test_two_thousand_faults_break_no_promise() -> None:
     assert [fault for fault in FAULTS if not sums.injected[fault]] == []
 
 
-@pytest.mark.parametrize("seed", [3, 11])
+@pytest.mark.parametrize("seed", [5, 11, 14])
 def test_a_scene_goes_the_same_way_again(seed: int) -> None:
     def told(scene: Scene) -> list[str]:
-        """But for the order in which a group of tasks is cancelled, and the random id of a run."""
+        """But for ports, the random id of a run, and which calls had just left when all of a group were cancelled."""
         events = [{**event, "run": ""} for event in (*scene.disturbed.events, *scene.again.events)]
-        return sorted(json.dumps(event).replace(scene.server.url, "URL") for event in events)
+        aborted = {
+            "id": None,
+            "sent": None,
+            "calls": 0,
+            "usd": 0.0,
+            "prompt_tokens": 0,
+            "completion_tokens": 0,
+            "reason": "",
+        }
+        said = [e | aborted if e.get("outcome") == "aborted" else e for e in events if e["event"] != "sending"]
+        return sorted(re.sub(r"127\.0\.0\.1\D{1,3}\d+", "PORT", json.dumps(event)) for event in said)
 
     assert told(played(seed)[0]) == told(played(seed)[0])
 

@@ -187,3 +187,14 @@ def test_a_large_batch_in_a_pipe_is_a_line_now_and_then() -> None:
     assert lines[-1].startswith("2,000/2,000 questions, 0 failed; 0 in flight, ")
     assert lines[-1].endswith(" tokens/s; 2,000 calls, 60,000 tokens, 500.0000 USD")
     assert len(printed(101, lambda i: 60.0)) == 101
+
+
+def test_what_earlier_starts_spent_counts_against_the_limits() -> None:
+    pulse = Pulse()
+    pulse({"event": "session", "at": 0.0, "spent": (7, 100, 50, 0.0)})
+    pulse(call(3, 1.0))
+
+    limits = Budget(calls=20, completion_tokens=1000)
+    assert pulse.spending(1.0, [limits]).startswith("10 of 20 calls, ")
+    assert "of 1,000 completion tokens" in pulse.spending(1.0, [limits])
+    assert pulse.spent.calls == 3
