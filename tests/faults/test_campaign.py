@@ -25,7 +25,7 @@ def test_two_thousand_faults_break_no_promise() -> None:
     assert [fault for fault in FAULTS if not sums.injected[fault]] == []
 
 
-@pytest.mark.parametrize("seed", [5, 11, 14])
+@pytest.mark.parametrize("seed", [2, 5, 14])
 def test_a_scene_goes_the_same_way_again(seed: int) -> None:
     def told(scene: Scene) -> list[str]:
         """But for ports, the random id of a run, and which calls had just left when all of a group were cancelled."""
