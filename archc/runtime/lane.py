@@ -26,8 +26,7 @@ ANSWERED_S = 60.0
 SHORTEST_SLEEP_S = 1e-3
 """A timer may be early by a rounding error: what is left then is no reason to wake up at once again and again."""
 
-_TOO_MUCH = {FailureKind.RATE_LIMIT, FailureKind.OVERLOAD}
-_UNWELL = _TOO_MUCH | {FailureKind.CONNECTION, FailureKind.TIMEOUT}
+_UNWELL = {FailureKind.RATE_LIMIT, FailureKind.OVERLOAD, FailureKind.CONNECTION, FailureKind.TIMEOUT}
 
 
 class Unsent(CallError):
@@ -234,8 +233,10 @@ class Lane:
         now, kind = self.clock(), error.failed.kind
         if error.retry_after and kind in RETRYABLE:
             self._held_until = max(self._held_until or now, now + min(error.retry_after, LONGEST_RETRY_AFTER_S))
-        if kind in _TOO_MUCH:
+        if kind is FailureKind.RATE_LIMIT:
             self._limit.rejected(place.number, now)
+        elif kind is FailureKind.OVERLOAD:
+            self._limit.overloaded(place.number, now)
         if kind not in _UNWELL:
             self._circuit.answered()
         elif kind is FailureKind.RATE_LIMIT and self._serves_others(now):

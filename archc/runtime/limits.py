@@ -7,6 +7,8 @@ from math import ceil
 
 CUT = 0.7
 """What is left of the limit when the server has had too much."""
+SMOOTH = 16
+"""Over how many requests the share of those that fail is smoothed."""
 SLOWEST = 1 / 16
 """The least limit: a request is sent every 16 times as long as one takes."""
 STEADY = 16
@@ -32,6 +34,8 @@ class AdaptiveLimit:
         """Up to where it grows fast: what a cut of a limit that the server knew left, as slow start does in TCP."""
         self._takes = 0.0
         """Seconds that a request takes, smoothed."""
+        self._failing = 0.0
+        """The share of requests that overload the server, smoothed."""
         self._sent = 0
         self._cut_after = 0
         """The last request that was sent under an older limit, and so says nothing of this one."""
@@ -56,15 +60,26 @@ class AdaptiveLimit:
     def answered(self, seconds: float) -> None:
         """A request was answered after so many seconds."""
         self._takes += (seconds - self._takes) / 8 if self._takes else seconds
+        self._failing -= self._failing / SMOOTH
         if self._limit < self._ceiling:
             step = 1 if self._limit < self._borne else 1 / self._limit
             self._set(min(self._limit + min(step, self._limit / STEADY), self._ceiling))
 
     def rejected(self, number: int, now: float) -> None:
-        """The server had too much when it got the request of that number. One cut for each round trip."""
+        """The server wants fewer requests than when it got the one of that number. One cut for each round trip."""
+        self._cut(number, now, CUT, SLOWEST)
+
+    def overloaded(self, number: int, now: float) -> None:
+        """The server failed under the request of that number, for which there may be other reasons than too much work:
+        the cut is as deep as the share of requests that fail, as in DCTCP (Alizadeh et al. 2010).
+        """
+        self._failing += (1 - self._failing) / SMOOTH
+        self._cut(number, now, 1 - (1 - CUT) * self._failing, min(1.0, self._limit))
+
+    def _cut(self, number: int, now: float, part: float, least: float) -> None:
         if number > self._cut_after and now >= self._cut_at + self._takes:
             self._cut_after, self._cut_at = self._sent, now
-            self._set(max(self._limit * CUT, SLOWEST))
+            self._set(max(self._limit * part, least))
             if self._takes:
                 self._borne = self._limit
 

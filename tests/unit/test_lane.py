@@ -529,3 +529,13 @@ def test_no_limit_is_ever_broken_and_everybody_is_served(
             assert len(window) <= (rate.requests or len(window))
             assert sum(window) <= max(rate.tokens or sum(window), *window)  # what is more goes alone
     assert all(a <= b for (a, _), (b, _) in pairwise(sent))
+
+
+@pytest.mark.parametrize(("share", "most"), [(0.02, 6.0), (0.1, 13.0), (0.3, 45.0)])
+def test_a_server_that_fails_now_and_then_is_not_taken_for_one_that_has_too_much(share: float, most: float) -> None:
+    """2,000 calls of 0.1 s, 64 at once, take 3.2 s where none fails."""
+    rng = random.Random(1)
+    down = CallError(FailureKind.OVERLOAD, "down")
+    backend = Scripted(lambda request, i: down if rng.random() < share else "ok", takes=0.1)
+    plan = plan_of("- generate: {model: m, n: 2000}", model="retries: 10", n=False)
+    assert answer(with_concurrency(plan, 64), backend).seconds < most
