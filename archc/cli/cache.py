@@ -44,7 +44,9 @@ def stats(journal: Where = None, as_json: AsJson = False) -> None:
         return
     print(f"{found['path']}: {found['samples']:,} samples, {found['bytes'] / 2**20:,.1f} MiB")
     _print([{"model": m["model"], "samples": m["samples"], "bytes": m["bytes"]} for m in found["models"]])
-    _print([{"attempts that were": state, **spent} for state, spent in found["attempts"].items()])
+    _print(
+        [{"attempts": state, "number": spent.pop("attempts"), **spent} for state, spent in found["attempts"].items()]
+    )
     _print(found["runs"][:20])
 
 
@@ -125,7 +127,14 @@ def take_in(
 def _print(rows: list[dict[str, Any]]) -> None:
     if not rows:
         return
+    console = Console(highlight=False)
     table = Table(*rows[0], box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(f"{v:,}" if isinstance(v, int) and not isinstance(v, bool) else str(v) for v in row.values()))
-    Console(highlight=False).print(table, markup=False)
+        table.add_row(*map(_cell, row.values()))
+    console.print(table, markup=False, width=None if console.is_terminal else 250)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}" if isinstance(value, float) else str(value)

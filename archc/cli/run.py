@@ -132,11 +132,11 @@ def _one(session: Session, question: str, screen: QuestionScreen, as_json: bool)
         return _code(run)
     screen.console.print(cost_table(screen.plan, run.nodes))
     for line in filter(None, map(note_line, run.notes)):
-        screen.console.print(_shown(line), markup=False)
+        screen.console.print(_shown(line), markup=False, soft_wrap=True)
     if run.exhausted:
-        screen.console.print(f"a budget ended the run: {run.exhausted}", markup=False)
+        screen.console.print(f"a budget ended the run: {run.exhausted}", markup=False, soft_wrap=True)
     if session.run:
-        screen.console.print(f"run {session.run}", markup=False)
+        screen.console.print(f"run {session.run}", markup=False, soft_wrap=True)
     if run.error:
         show([run.error], as_json=False)
     if run.answer is not None:
@@ -174,7 +174,9 @@ async def _to_its_end(work: Coroutine[Any, Any, T], session: Session, console: C
             task.cancel()
         else:
             session.stop()
-            console.print("stopping when what is under way is there; Ctrl-C again stops now", markup=False)
+            console.print(
+                "stopping when what is under way is there; Ctrl-C again stops now", markup=False, soft_wrap=True
+            )
 
     loop.add_signal_handler(SIGINT, interrupted)
     try:
@@ -198,6 +200,7 @@ def _tell_past(session: Session, console: Console) -> None:
             f"run {session.run} goes on: {attempts} under way when it was killed, so nobody knows whether they were "
             "paid for; they count in full, and may be bought again",
             markup=False,
+            soft_wrap=True,
         )
 
 
@@ -222,10 +225,11 @@ def _many(
     else:
         screen.console.print(
             f"{summary.done} answered, {summary.skipped} had been before, {summary.failed} failed, "
-            f"{summary.exhausted} ended by a budget; {spent.calls:,} calls, {spent.tokens:,} tokens"
+            f"{summary.exhausted} ended by a budget; {spent.calls:,} calls, {spent.tokens:,} tokens",
+            soft_wrap=True,
         )
         if session.run:
-            screen.console.print(f"run {session.run}", markup=False)
+            screen.console.print(f"run {session.run}", markup=False, soft_wrap=True)
     if summary.stopped:
         return INTERRUPTED
     return EXHAUSTED if summary.exhausted else FAILED if summary.failed else OK
