@@ -124,14 +124,19 @@ def take_in(
     print(json.dumps(new) if as_json else "new: " + ", ".join(f"{n:,} {what}" for what, n in new.items()))
 
 
+_WIDE = 1000
+
+
 def _print(rows: list[dict[str, Any]]) -> None:
     if not rows:
         return
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_WIDE)  # nothing is cut for whoever reads it by a program
     table = Table(*rows[0], box=None, pad_edge=False)
     for row in rows:
         table.add_row(*map(_cell, row.values()))
-    console.print(table, markup=False, width=None if console.is_terminal else 250)
+    console.print(table, markup=False)
 
 
 def _cell(value: Any) -> str:
