@@ -241,6 +241,8 @@ def _kind(status: int, about: str) -> tuple[FailureKind, bool]:
     # OpenAI's way to say that the account is empty: waiting will not help.
     if status == 429 and "insufficient_quota" in about:
         return FailureKind.AUTH, False
+    if status == 429 and "request too large" in about.lower():  # more than all tokens of a minute
+        return FailureKind.CONTEXT_LENGTH, False
     if status in _KINDS:
         return _KINDS[status]
     if status >= 500:

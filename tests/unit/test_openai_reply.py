@@ -205,6 +205,7 @@ def test_the_mean_logprob_leaves_out_what_is_no_number(content: str, mean: float
         (400, "the request exceeds the available context size", {}, FailureKind.CONTEXT_LENGTH),
         (422, "longer than the maximum model length of 8", {}, FailureKind.CONTEXT_LENGTH),
         (400, "flagged", {"code": "content_filter"}, FailureKind.CONTENT_FILTER),
+        (429, "Request too large for m on tokens per min", {}, FailureKind.CONTEXT_LENGTH),
         (429, "pay", {"code": "insufficient_quota"}, FailureKind.AUTH),
         (418, "teapot", {}, FailureKind.BAD_REQUEST),
     ],
