@@ -255,7 +255,9 @@ class Backend(abc.ABC):
 
     @abc.abstractmethod
     async def complete(self, request: Request) -> tuple[Completion, ...]:
-        """Exactly `request.n` completions in order, their usages adding up to the request's.
+        """The first of the `request.n` completions in order, one at least, their usages adding up to what was billed.
+
+        Where a server gives fewer than it was asked for, the runtime asks for the rest.
 
         Raises `CallError` for every failure. Cancellation aborts the request and leaves nothing open.
         """

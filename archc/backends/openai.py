@@ -141,40 +141,16 @@ class OpenAI(Backend):
 
     async def complete(self, request: Request) -> tuple[Completion, ...]:
         until = asyncio.get_running_loop().time() + self._options.timeout
-        if request.n == 1 or not self._takes_n:
-            return await self._singly(request, request.seeds, until)
         try:
-            done = await self._ask(request, request.seeds, until)
+            done = await self._ask(request, request.seeds if self._takes_n else request.seeds[:1], until)
         except Rejected as error:
-            if not error.names(_N_FIELD):
+            if request.n == 1 or not error.names(_N_FIELD):
                 raise
-            done = await self._singly(request, request.seeds, until)
-            self._takes_n = False
-            return done
-        if len(done) == request.n:
-            return done
-        # One of many: the server ignores `n`. Some of many: it has a lower limit, or lost one; `n` is still worth it.
-        self._takes_n = len(done) > 1
-        try:
-            return done + await self._singly(request, request.seeds[len(done) :], until)
-        except CallError as error:
-            error.billed = True
-            raise
-
-    async def _singly(self, request: Request, seeds: tuple[int, ...], until: float) -> tuple[Completion, ...]:
-        """One request per seed, all at once."""
-        if len(seeds) == 1:
-            return await self._ask(request, seeds, until)
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._ask(request, (seed,), until)) for seed in seeds]
-        except* CallError as errors:
-            failed = errors.exceptions[0]
-        else:
-            return tuple(completion for task in tasks for completion in task.result())
-        assert isinstance(failed, CallError)
-        failed.billed = True
-        raise failed
+            done = await self._ask(request, request.seeds[:1], until)
+        if len(done) < request.n:
+            # One of many: the server ignores `n`. Some of many: it has a lower limit, or lost one.
+            self._takes_n = len(done) > 1
+        return done
 
     async def _ask(self, request: Request, seeds: tuple[int, ...], until: float) -> tuple[Completion, ...]:
         """One request, repeated without the fields that the server rejects by name; at most one completion per seed."""

@@ -7,7 +7,6 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from itertools import pairwise
 from typing import Any
 
 from archc import errors
@@ -164,13 +163,16 @@ class Governor:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._claimed |= dict.fromkeys(batch.keys, done)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                for group in _requests(batch):
-                    tasks.create_task(self._send(group, each, samples))
+            await self._send_all(batch.requests(), each, samples)
         finally:
             for key in batch.keys:
                 del self._claimed[key]
             done.set_result(None)
+
+    async def _send_all(self, parts: Sequence[Batch], each: Spend, samples: dict[str, Sample]) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for part in parts:
+                tasks.create_task(self._send(part, each, samples))
 
     async def _send(self, rest: Batch, each: Spend, samples: dict[str, Sample]) -> None:
         """Buys as many at a time as the budgets have room for, each until it works or should not be tried again.
@@ -181,6 +183,8 @@ class Governor:
         while rest:
             if self.breach:
                 raise RunError(self.breach)
+            if len(parts := rest.requests()) > 1:  # a server turned out to give one at a time
+                return await self._send_all(parts, each, samples)
             granted = await self._ledger.reserve(rest.query.scopes, each, len(rest.keys), rest.query.number)
             if isinstance(granted, Scope):
                 return self._refuse(rest, samples, Failed(FailureKind.BUDGET, granted.lacks(each)), granted)
@@ -195,7 +199,7 @@ class Governor:
             elif not tried:
                 await self._elsewhere(rest, samples)
             else:
-                samples |= zip(tried.keys, outcome, strict=True)
+                samples |= zip(tried.keys, outcome, strict=False)
             rest, attempt, excused = rest.without(samples), 0, 0
         if self.breach:
             raise RunError(self.breach)
@@ -248,7 +252,7 @@ class Governor:
                     request = replace(batch.request, seeds=tuple(one.seed for one in batch.ids))
                     completions = await self._drawn(batch, request, other)
                     spent = self._priced(batch, completions) + self._paid_beside(batch, other)
-                    samples = dict(zip(batch.keys, completions, strict=True))
+                    samples = dict(zip(batch.keys, completions, strict=False))
                     outcome = Outcome("ok", spent, samples, batch.lane.fingerprint, server=completions[0].server)
                 except CallError as error:
                     outcome = _failed(error, reserved if other.sent else self._single(batch) * len(batch.keys))
@@ -384,13 +388,6 @@ def _failed(error: CallError, reserved: Spend) -> Outcome:
         return Outcome("free", NOTHING, {}, kind=kind, reason=reason, server=error.server)
     unknown = kind in (FailureKind.TIMEOUT, FailureKind.CONNECTION)
     return Outcome("doubt" if unknown else "billed", reserved, {}, kind=kind, reason=reason, server=error.server)
-
-
-def _requests(batch: Batch) -> list[Batch]:
-    """One for each stretch of indices without a gap, as a server counts seeds on; where it takes no `n`, all singly."""
-    together = batch.lane.backend.able.n
-    starts = [i for i, one in enumerate(batch.ids) if not (together and i and one.index == batch.ids[i - 1].index + 1)]
-    return [batch.part(batch.ids[start:end]) for start, end in pairwise([*starts, len(batch.ids)])]
 
 
 def _total(completions: Sequence[Completion]) -> Usage:

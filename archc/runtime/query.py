@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from archc.calls import NOTHING, Completion, Conversation, Failed, Request, Spend
 from archc.ir.region import Node
@@ -91,3 +92,11 @@ class Batch:
     def without(self, gone: Container[str]) -> Batch:
         """The same for the samples that are not `gone`."""
         return self.part(tuple(one for one in self.ids if one.key not in gone))
+
+    def requests(self) -> list[Batch]:
+        """One for each stretch of indices without a gap, as a server counts seeds on; singly where it takes no `n`."""
+        together = self.lane.backend.able.n
+        starts = [
+            i for i, one in enumerate(self.ids) if not (together and i and one.index == self.ids[i - 1].index + 1)
+        ]
+        return [self.part(self.ids[start:end]) for start, end in pairwise([*starts, len(self.ids)])]

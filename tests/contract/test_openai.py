@@ -10,7 +10,7 @@ import pytest
 from archc.backends.openai import OpenAI
 from archc.calls import CallError, FailureKind, Sampling, Usage
 from archc.diagnostics import RunError
-from tests.openai_calls import asked, connected, drawn, failure, no_key, with_server
+from tests.openai_calls import all_of, asked, connected, drawn, failure, no_key, with_server
 from tests.servers import Answer, Drop, Hang, Server, completion, error, serve
 
 KEY = "sk-canary-0123456789"
@@ -63,24 +63,24 @@ def test_usage_adds_up_to_what_the_server_told() -> None:
     assert sum((c.usage for c in completions), Usage()) == Usage(100, 31, 64)
 
 
-@pytest.mark.parametrize("body", [completion("one"), completion("one", "two")], ids=["ignored", "capped"])
-def test_missing_choices_are_asked_for_one_by_one(body: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("told", "all_told", "seeds"),
+    [(["one"], ["one", "single", "single", "single"], [11, 12, 13, 14]), (["a", "b"], ["a", "b", "a", "b"], [11, 13])],
+    ids=["ignored", "capped"],
+)
+def test_missing_choices_are_asked_for_again(told: list[str], all_told: list[str], seeds: list[int]) -> None:
     async def check(server: Server, backend: OpenAI) -> None:
-        completions = await backend.complete(asked(4))
-        assert [c.text for c in completions] == [*told, *["single"] * (4 - len(told))]
-        assert [r.body["seed"] for r in server.requests] == [11, *range(11 + len(told), 15)]
-        await backend.complete(asked(4))
-        was_remembered = server.requests[5 - len(told)].body.get("n") is None
-        assert was_remembered == (len(told) == 1)
+        assert [c.text for c in await all_of(backend, asked(4))] == all_told
+        assert [r.body["seed"] for r in server.requests] == seeds
+        assert backend.able.n == (len(told) > 1)
 
-    told = [choice["message"]["content"] for choice in body["choices"]]
-    with_server(check, lambda sent: body if "n" in sent else "single")
+    with_server(check, lambda sent: completion(*told) if "n" in sent else "single")
 
 
 def test_a_server_that_rejects_n_is_not_asked_for_it_again() -> None:
     async def check(server: Server, backend: OpenAI) -> None:
         for _ in range(2):
-            completions = await backend.complete(asked(3))
+            completions = await all_of(backend, asked(3))
             assert [c.text for c in completions] == ["seed 11", "seed 12", "seed 13"]
         assert [r.body.get("n") for r in server.requests] == [3, *[None] * 6]
 
@@ -96,7 +96,7 @@ def test_a_400_that_does_not_name_n_is_a_bad_request() -> None:
 def test_a_rejected_field_is_dropped_and_remembered(field: str, message: str) -> None:
     async def check(server: Server, backend: OpenAI) -> None:
         for _ in range(2):
-            assert (await backend.complete(asked(schema=SCHEMA)))[0].text == "fine"
+            assert (await all_of(backend, asked(schema=SCHEMA)))[0].text == "fine"
         assert [field in r.body for r in server.requests] == [True, False, False]
 
     with_server(check, lambda sent: error(400, message) if field in sent else "fine")
@@ -106,16 +106,11 @@ def test_a_field_is_not_blamed_for_what_fails_without_it_too() -> None:
     async def check(server: Server, backend: OpenAI) -> None:
         for _ in range(2):
             with pytest.raises(CallError, match="bad-request"):
-                await backend.complete(asked(2, schema=SCHEMA))
+                await all_of(backend, asked(2, schema=SCHEMA))
         assert ["response_format" in r.body for r in server.requests[:2]] == [True, False]
         assert server.requests[len(server.requests) // 2].body["n"] == 2
 
     with_server(check, error(400, "n, seed and schema are all wrong, says this server of everything"))
-
-
-def test_one_failed_single_request_makes_the_whole_call_billed() -> None:
-    raised = failure(lambda sent: error(429, "slow down") if sent["seed"] == 12 else "fine", asked(3), n=False)
-    assert (raised.failed.kind, raised.billed) == (FailureKind.RATE_LIMIT, True)
 
 
 def test_a_text_that_is_not_unicode_is_a_bad_request() -> None:
@@ -124,7 +119,7 @@ def test_a_text_that_is_not_unicode_is_a_bad_request() -> None:
 
 def test_cancellation_frees_the_servers_slots() -> None:
     async def check(server: Server, backend: OpenAI) -> None:
-        call = asyncio.create_task(backend.complete(asked(3)))
+        call = asyncio.create_task(all_of(backend, asked(3)))
         await server.until(lambda s: s.in_flight == 3)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -137,7 +132,7 @@ def test_cancellation_frees_the_servers_slots() -> None:
 
 def test_concurrency_is_not_limited_here() -> None:
     async def check(server: Server, backend: OpenAI) -> None:
-        calls = [asyncio.create_task(backend.complete(asked())) for _ in range(150)]
+        calls = [asyncio.create_task(all_of(backend, asked())) for _ in range(150)]
         await server.until(lambda s: s.in_flight == 150)
         for call in calls:
             call.cancel()
@@ -155,9 +150,9 @@ def test_the_least_busy_replica_is_chosen_and_a_dead_one_is_avoided_for_a_while(
             options = OpenAI.Options(base_url=[first.url, second.url])
             backend = OpenAI("small", options, no_key, clock=lambda: now)
             await backend.start()
-            busy = asyncio.create_task(backend.complete(asked()))
+            busy = asyncio.create_task(all_of(backend, asked()))
             await first.until(lambda s: s.in_flight == 1)
-            assert (await backend.complete(asked()))[0].text == "second"
+            assert (await all_of(backend, asked()))[0].text == "second"
             busy.cancel()
             await asyncio.gather(busy, return_exceptions=True)
             await backend.close()
@@ -166,10 +161,10 @@ def test_the_least_busy_replica_is_chosen_and_a_dead_one_is_avoided_for_a_while(
             backend = OpenAI("small", options, no_key, clock=lambda: now)
             await backend.start()
             for expected in (1, 1, 1):
-                await asyncio.gather(backend.complete(asked()), return_exceptions=True)
+                await asyncio.gather(all_of(backend, asked()), return_exceptions=True)
                 assert len(first.requests) == expected
             now = 60.0
-            await asyncio.gather(backend.complete(asked()), return_exceptions=True)
+            await asyncio.gather(all_of(backend, asked()), return_exceptions=True)
             assert (len(first.requests), len(second.requests)) == (2, 2)
             await backend.close()
 
@@ -188,13 +183,13 @@ def test_the_key_goes_to_its_own_place_only_and_never_shows() -> None:
             other = two.url.replace("127.0.0.1", "localhost")
             async with connected(one.url, other, key_for=key_for) as backend:
                 with pytest.raises(CallError) as caught:
-                    await backend.complete(asked())
+                    await all_of(backend, asked())
                 assert KEY not in repr(caught.value) + repr(vars(backend)) + backend.fingerprint
                 assert caught.value.failed.kind is FailureKind.AUTH
                 assert "bad key *** " in caught.value.failed.reason
                 assert "\x1b" not in caught.value.failed.reason
                 assert caught.value.__context__ is None
-                hung = [asyncio.create_task(backend.complete(asked())) for _ in range(2)]
+                hung = [asyncio.create_task(all_of(backend, asked())) for _ in range(2)]
                 await asyncio.gather(*hung, return_exceptions=True)
             assert one.requests[0].headers["Authorization"] == f"Bearer {KEY}"
             assert two.requests
