@@ -40,6 +40,8 @@ WORLD: dict[str, set[str]] = {
         "runtime.session",
         "backends.simulated",
         "backends._world",
+        "bench.metrics.intervals",
+        "bench.metrics.pool",
         "cli.space",
     },
     "secrets": {"backends.llamacpp"},
