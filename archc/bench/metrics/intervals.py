@@ -63,8 +63,8 @@ def bootstrap(
     if 2 * len(drawn) < draws:
         raise ValueError(f"{draws - len(drawn)} of {draws} resamples have no value")
     z, bias, skew = quantile(level), _bias(drawn, value), _skew(values, of)
-    low, high = (_corrected(one, bias, skew) for one in (-z, z))
-    return Estimate(value, percentile(drawn, low), percentile(drawn, high))
+    low, high = (_end(drawn, _corrected(one, bias, skew)) for one in (-z, z))
+    return Estimate(value, low, high)
 
 
 def paired_difference(
@@ -141,6 +141,12 @@ def _skew(values: Sequence[Any], of: Callable[[Sequence[Any]], float]) -> float:
     off = [fmean(left) - one for one in left] if left else []
     spread = math.fsum(d * d for d in off) ** 1.5
     return math.fsum(d**3 for d in off) / (6 * spread) if spread else 0.0
+
+
+def _end(drawn: Sequence[float], share: float) -> float:
+    """Where one more draw would be lower with this chance: n draws cut the line into n + 1 equally likely parts."""
+    place = (share * (len(drawn) + 1) - 1) / max(1, len(drawn) - 1)
+    return percentile(drawn, min(1.0, max(0.0, place)))
 
 
 def _corrected(z: float, bias: float | None, skew: float) -> float:
