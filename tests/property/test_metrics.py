@@ -87,6 +87,7 @@ def first_seen_is_fair(samples: Sequence[Sample], k: int) -> float:
 # ---- pools
 
 
+@settings(deadline=None)
 @given(st.integers(1, 8).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n))))
 def test_any_and_all_of_k_are_what_all_subsets_give(case: tuple[int, int, int]) -> None:
     n, c, k = case
@@ -96,6 +97,7 @@ def test_any_and_all_of_k_are_what_all_subsets_give(case: tuple[int, int, int]) 
     assert pass_hat_k(n, c, k) == near(fmean(map(all, subsets)))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n))))
 def test_pass_at_k_is_the_product_that_is_published(case: tuple[int, int, int]) -> None:
     n, c, k = case
@@ -136,6 +138,7 @@ def test_a_majority_is_one_of_equal_weights(samples: list[tuple[Any, bool]], k: 
     assert majority_at_k(answers, right, k) == near(weighted_majority_at_k(answers, equal, right, k))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(2, 12).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), min_size=1, max_size=6))
 def test_coverage_and_its_fits_rise(counts: list[tuple[int, int]]) -> None:
     ks = [1, 2]
@@ -155,6 +158,7 @@ def test_coverage_and_its_fits_rise(counts: list[tuple[int, int]]) -> None:
 # ---- confidence
 
 
+@settings(deadline=None)
 @given(JUDGED)
 def test_risk_is_the_mean_over_orders_of_ties(judged: list[tuple[float, bool]]) -> None:
     curves = []
@@ -167,6 +171,7 @@ def test_risk_is_the_mean_over_orders_of_ties(judged: list[tuple[float, bool]]) 
     assert aurc(confidence, right) == near(fmean(map(fmean, curves)))
 
 
+@settings(deadline=None)
 @given(JUDGED)
 def test_auroc_is_the_share_of_pairs_in_order(judged: list[tuple[float, bool]]) -> None:
     pairs = [(a, b) for a, r in judged for b, s in judged if r and not s]
@@ -177,6 +182,7 @@ def test_auroc_is_the_share_of_pairs_in_order(judged: list[tuple[float, bool]]) 
         assert auroc([-c for c in confidence], right) == near(1 - auroc(confidence, right))
 
 
+@settings(deadline=None)
 @given(JUDGED, st.integers(1, 12))
 def test_calibration_loses_no_answer(judged: list[tuple[float, bool]], bins: int) -> None:
     confidence, right = [c for c, _ in judged], [r for _, r in judged]
@@ -192,6 +198,7 @@ def test_calibration_loses_no_answer(judged: list[tuple[float, bool]], bins: int
 # ---- order and preference
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 3), max_size=5), st.integers(1, 6))
 def test_no_order_is_better_than_the_best(gains: list[int], k: int) -> None:
     found = [ndcg(order, k) for order in itertools.permutations(gains)]
@@ -228,6 +235,7 @@ def test_strengths_make_the_wins_as_many_as_they_were(games: list[tuple[int, int
 # ---- intervals and tests
 
 
+@settings(deadline=None)
 @given(st.integers(0, 7), st.integers(0, 7))
 def test_mcnemar_is_the_share_of_throws_as_uneven(b: int, c: int) -> None:
     throws = Counter(map(sum, itertools.product((0, 1), repeat=b + c)))
@@ -236,6 +244,7 @@ def test_mcnemar_is_the_share_of_throws_as_uneven(b: int, c: int) -> None:
     assert mcnemar(b, c) == float(Fraction(uneven, 2 ** (b + c)))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_ends_are_where_the_score_test_turns(case: tuple[int, int]) -> None:
     successes, n = case
@@ -247,6 +256,7 @@ def test_wilson_ends_are_where_the_score_test_turns(case: tuple[int, int]) -> No
             assert (found.value - end) ** 2 == near(z * z * end * (1 - end) / n)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 20), st.integers(0, 20), st.integers(1, 20))
 def test_paired_rates_hold_their_difference(wins: int, losses: int, same: int) -> None:
     n = wins + losses + same
@@ -264,6 +274,7 @@ def test_a_bootstrap_stays_among_its_items(values: list[float], seed: int) -> No
     assert min(values) - 1e-9 <= found.low <= found.high <= max(values) + 1e-9
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-50, 50), min_size=2, max_size=20))
 def test_percentiles_are_the_inclusive_quantiles(values: list[int]) -> None:
     wanted = statistics.quantiles(values, n=10, method="inclusive")
@@ -271,6 +282,7 @@ def test_percentiles_are_the_inclusive_quantiles(values: list[int]) -> None:
     assert [percentile(values, i / 10) for i in range(1, 10)] == [near(one) for one in wanted]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=5), st.integers(0, 100_000), st.integers(0, 500))
 def test_a_matched_k_fits_and_one_more_does_not(per_sample: list[int], target: int, once: int) -> None:
     k, mean = matched_k(per_sample, target, once), Fraction(sum(per_sample), len(per_sample))

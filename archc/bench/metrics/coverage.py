@@ -92,7 +92,7 @@ def beta_binomial(counts: Counts) -> BetaBinomial:
 
     Its coverage goes beyond the samples that there are, and behaves like a power of k for many of them: 1 − c(k) ~
     k^−alpha (arXiv 2502.17578). Where the items differ no more than chance would have it, alpha and beta are large
-    (their sum at most e^16), and all items have about the same chance. ValueError unless 0 ≤ c ≤ n for all and 2 ≤ n
+    (their sum at most e^13), and all items have about the same chance. ValueError unless 0 ≤ c ≤ n for all and 2 ≤ n
     for some item, and if all samples are right or all are wrong: then the counts do not tell how the items differ.
     """
     if any(not 0 <= c <= n for n, c in counts) or max((n for n, _ in counts), default=0) < 2:
@@ -111,7 +111,7 @@ def beta_binomial(counts: Counts) -> BetaBinomial:
         mixed = -a * b * h
         return va + vb - v, slope, [[a * a * (ha - h) + slope[0], mixed], [mixed, b * b * (hb - h) + slope[1]]]
 
-    a, b = climb(likelihood, [math.log(share), math.log(1 - share)], limit=15.0)
+    a, b = climb(likelihood, [math.log(share), math.log(1 - share)], limit=12.0)
     return BetaBinomial(math.exp(a), math.exp(b))
 
 

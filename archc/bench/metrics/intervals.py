@@ -137,10 +137,18 @@ def _skew(values: Sequence[Any], of: Callable[[Sequence[Any]], float]) -> float:
     """a = Σd³ / 6(Σd²)^1.5, of the deviations d when each item is left out once."""
     if len(values) < 2:
         return 0.0
-    left = list(_judged(of, ([*values[:i], *values[i + 1 :]] for i in range(len(values)))))
-    off = [fmean(left) - one for one in left] if left else []
+    if of is fmean:  # known without computing n means: these are n − 1 times as large, which cancels out
+        off = _deviations(values)
+    else:
+        left = list(_judged(of, ([*values[:i], *values[i + 1 :]] for i in range(len(values)))))
+        off = [-d for d in _deviations(left)]
     spread = math.fsum(d * d for d in off) ** 1.5
     return math.fsum(d**3 for d in off) / (6 * spread) if spread else 0.0
+
+
+def _deviations(values: Sequence[float]) -> list[float]:
+    mean = fmean(values) if values else 0.0
+    return [value - mean for value in values]
 
 
 def _end(drawn: Sequence[float], share: float) -> float:
