@@ -40,6 +40,8 @@ WORLD: dict[str, set[str]] = {
         "runtime.session",
         "backends.simulated",
         "backends._world",
+        "bench.metrics.intervals",
+        "bench.metrics.pool",
         "cli.space",
     },
     "secrets": {"backends.llamacpp"},
@@ -253,6 +255,7 @@ def test_the_door_says_what_it_gives() -> None:
 
 VALUES = ["values", "calls", "source", "diagnostics", "errors", "spec.located", "spec.model", "spec.space.hole"]
 VALUES += ["editor.look", "editor.help", "editor.places"]
+VALUES += ["bench.metrics.intervals", "bench.metrics.coverage", "bench.metrics.confidence"]
 VALUES += ["ir.graph", "ir.shape", "ir.op", "planning.plan", "passes"]
 
 
