@@ -55,7 +55,7 @@ class Sandbox:
 
         `before` are words to put before a worker's command, such as `("nice", "-n", "5")`.
         """
-        self._count = workers or len(os.sched_getaffinity(0))
+        self._count = workers
         self._walls = (wall,) if wall else WALLS
         self._python = python
         self._before = tuple(before)
@@ -80,7 +80,7 @@ class Sandbox:
                 continue
             if said.get(b"o") == b"safe\n" and end["codes"] == [0]:
                 self.wall, self.says = wall, worker.says
-                for place in (*[None] * (self._count - 1), worker):
+                for place in (*[None] * ((self._count or len(os.sched_getaffinity(0))) - 1), worker):
                     self._free.put_nowait(place)
                 return
             reason += f"{'; ' if reason else ''}{wall}: {said.get(b'm', b'').decode(errors='replace').strip()[-200:]}"
