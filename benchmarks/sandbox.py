@@ -25,16 +25,19 @@ TEST = "def check(candidate):\n    assert candidate(2, 3) == 5\n    assert candi
 
 def cpu() -> float:
     """Seconds that this process and all its descendants have used, those that ended included."""
-    total, below = 0.0, {os.getpid()}
-    for stat in sorted(Path("/proc").glob("[0-9]*/stat"), key=lambda path: int(path.parent.name)):
+    seconds, below = dict[int, float](), dict[int, list[int]]()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        pid = int(stat.parent.name)
-        if pid in below or int(fields[1]) in below:
-            below.add(pid)
-            total += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+        seconds[int(stat.parent.name)] = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+        below.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    total, todo = 0.0, [os.getpid()]
+    while todo:
+        pid = todo.pop()
+        total += seconds[pid]
+        todo += below.get(pid, [])
     return total
 
 
@@ -62,4 +65,4 @@ async def main(tests: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 500))
+    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 400))  # a worker is replaced after 1,000

@@ -24,6 +24,7 @@ DEPTH = 60
 """How deep a value may be nested that crosses."""
 LONGEST = 8 << 20
 """Of an answer, in bytes."""
+CALLS_CHECK = re.compile(r"^check\(", re.MULTILINE)
 
 
 # ---- plain values as JSON: no type of the sender's, and no object, crosses
@@ -79,7 +80,21 @@ UNPACK: dict[str, Callable[[Any], Any]] = {
     "s": lambda v: {unpacked(w) for w in v},
     "z": lambda v: frozenset(unpacked(w) for w in v),
     "n": lambda v: iter([unpacked(w) for w in v]),
+    "o": lambda v: Opaque(str(v[0]), v[1] is True),
 }
+
+
+class Opaque:
+    """Something of the program's that can't cross. It is true or false, and equal to nothing but itself."""
+
+    def __init__(self, name: str, truth: bool) -> None:
+        self.name, self.truth = name, truth
+
+    def __bool__(self) -> bool:
+        return self.truth
+
+    def __repr__(self) -> str:
+        return f"<{self.name[:60]}>"
 
 
 def unpacked(value: Any) -> Any:
@@ -141,7 +156,11 @@ def described(value: Any) -> dict[str, Any]:
 def called(scope: dict[str, Any], ask: dict[str, Any]) -> dict[str, Any]:
     """Calls a function of the program; tells which of its arguments it changed."""
     arguments, named = unpacked(ask["a"]), unpacked(ask["k"])
-    result = packed(scope[ask["f"]](*arguments, **named))
+    value = scope[ask["f"]](*arguments, **named)
+    try:
+        result = packed(value)
+    except TypeError:
+        result = {"o": [type(value).__name__, bool(value)]}
     after = {i: packed(a) for i, a in enumerate(arguments) if isinstance(a, (list, dict, set, bytearray))}
     before = ask["a"]["l"]
     return {"v": result, "changed": {i: value for i, value in after.items() if value != before[i]}}
@@ -251,7 +270,7 @@ def verdict(program: Program, test: str, trusted: str, entry: str | None) -> tup
             scope[name] = bound(program, name, found[name])
     exec(code, scope)
     check = scope.get("check")
-    if entry and isinstance(check, types.FunctionType) and not re.search(r"^check\(", test, re.MULTILINE):
+    if entry and isinstance(check, types.FunctionType) and not CALLS_CHECK.search(test):
         check(scope[entry])
     return "passed", ""
 

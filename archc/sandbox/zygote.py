@@ -149,31 +149,41 @@ def send(kind: bytes, text: bytes | memoryview) -> None:
         rest = rest[os.write(1, rest) :]
 
 
-def spawn(sizes: Sequence[int], pipes: Sequence[int], limits: Limits, work: Callable[..., None]) -> int:
-    """Forks a child that reads its texts, keeps these descriptors as 0, 1, …, and works. -1: the last text."""
+def spawn(
+    sizes: Sequence[int], pipes: Sequence[int], limits: Limits, work: Callable[..., None], turn: int = -1
+) -> tuple[int, int]:
+    """Forks a child that reads its texts, keeps these descriptors as 0, 1, …, and works. -1: the last text.
+
+    It reads once somebody has said so on `turn`. Gives the child, and where that says that it has read.
+    """
     ready, done = os.pipe()
     zygote = os.getpid()
     child = os.fork()
     if child:
         os.close(done)
-        if os.read(ready, 1) != b".":
-            os._exit(SETUP_FAILED)  # nobody knows how much of the texts is read
-        os.close(ready)
-        return child
+        return child, ready
     try:
         prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        if os.getppid() != zygote or (turn >= 0 and os.read(turn, 1) != b"."):
+            os._exit(SETUP_FAILED)
         texts = [read(size) for size in sizes]
         os.write(done, b".")
-        if os.getppid() != zygote:
-            os._exit(SETUP_FAILED)
         high = [fcntl.fcntl(as_file(texts.pop()) if pipe < 0 else pipe, fcntl.F_DUPFD, 128) for pipe in pipes]
         for number, pipe in enumerate(high):
             os.dup2(pipe, number)
         os.closerange(len(high), 1 << 16)
         confine(*limits)
+        sys.modules["random"].seed(0)  # the same numbers each time
         work(*texts)
     finally:
         os._exit(SETUP_FAILED)
+
+
+def wait(ready: int) -> None:
+    """Until the texts are read; if they are not, nobody knows where the next job begins."""
+    if os.read(ready, 1) != b".":
+        os._exit(SETUP_FAILED)
+    os.close(ready)
 
 
 def as_file(text: bytes) -> int:
@@ -191,12 +201,13 @@ def test(sizes: tuple[int, int], null: int, limits: Limits, child: types.ModuleT
     asked, ask = os.pipe()
     answers, answer = os.pipe()
     verdict, say = os.pipe()
-    program = spawn(sizes[:1], (null, null, null, asked, answer), limits, child.serve_program)
+    program, read_program = spawn(sizes[:1], (null, null, null, asked, answer), limits, child.serve_program)
     os.close(asked)
     os.close(answer)
-    judge = spawn(sizes[1:], (null, null, null, ask, answers, say), limits, child.judge)
-    for pipe in (ask, answers, say):
+    judge, read_test = spawn(sizes[1:], (null, null, null, ask, answers, say), limits, child.judge, turn=read_program)
+    for pipe in (ask, answers, say, read_program):
         os.close(pipe)
+    wait(read_test)
     return [judge, program], {verdict: b"v"}
 
 
@@ -204,9 +215,10 @@ def script(sizes: tuple[int, int], limits: Limits, child: types.ModuleType) -> t
     """Begins a program; gives its child and what it says."""
     output, say = os.pipe()
     errors, complain = os.pipe()
-    program = spawn(sizes, (-1, say, complain), limits, child.run_script)
+    program, read_all = spawn(sizes, (-1, say, complain), limits, child.run_script)
     os.close(say)
     os.close(complain)
+    wait(read_all)
     return [program], {output: b"o", errors: b"m"}
 
 
@@ -267,7 +279,6 @@ def main() -> None:
         import_module(name)
     child = types.ModuleType("child")
     exec(config["child"], child.__dict__)
-    import_module("random").seed(0)
     null = os.open("/dev/null", os.O_RDWR)
     prctl(38, 1)  # PR_SET_NO_NEW_PRIVS
     abi = landlock_abi()

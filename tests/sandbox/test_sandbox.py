@@ -285,6 +285,13 @@ def test_what_the_program_shall_not_decide_is_trusted() -> None:
     assert told(code, test, "f", "def good(x): return x == 1").status == "failed"
 
 
+def test_what_cannot_cross_is_true_or_false_and_equal_to_nothing() -> None:
+    code = "import re\ndef f(x): return re.match('a', x)\nclass All:\n    def __eq__(self, other): return True\n"
+    code += "def g(): return All()"
+
+    assert told(code, "assert f('a')\nassert not f('b')\nassert g() != 5\nassert repr(f('a')) == '<Match>'").passed
+
+
 def test_a_program_that_ends_itself_passes_no_test_at_all() -> None:
     assert told("import os\ndef add(a, b): os._exit(0)", SWALLOWING, "add").status == "killed"
     assert told("def add(a, b): raise SystemExit", SWALLOWING, "add").status == "error"
@@ -383,7 +390,9 @@ def mutants(task: dict[str, object]) -> Iterator[str]:
     program = str(task["question"]) + str(task["answer"])
     for place in (0, 2, 5):
         change = Mutant(place)
-        tree = ast.fix_missing_locations(change.visit(ast.parse(program)))
+        tree = ast.parse(program)
+        tree.body[-1] = change.visit(tree.body[-1])  # not the helpers, which the test has from the task
+        ast.fix_missing_locations(tree)
         if change.left < 0:
             yield ast.unparse(tree)
 
