@@ -15,7 +15,7 @@ are siblings that do not see each other:
     ops
     ir
     spec
-    backends
+    backends sandbox
     prompts keys
     address catalogue
     errors

@@ -29,7 +29,7 @@ NOT_RUN = {
     ("not-recorded", "right"),
     ("no-such-run", "right"),
 }
-NOT_RUN |= {(name, word) for name in ("missing-extra", "not-delivered") for word in ("wrong", "right")}
+NOT_RUN |= {(name, word) for name in ("missing-extra", "not-delivered", "no-sandbox") for word in ("wrong", "right")}
 """Examples that cannot be tried; the page says why."""
 
 

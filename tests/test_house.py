@@ -30,8 +30,9 @@ HEAVY = {"apsw", "networkx", "aiohttp", "yarl", "xllamacpp", "uvloop", "lark", "
 """Third-party packages that may be imported within a function."""
 
 WORLD: dict[str, set[str]] = {
-    "os": {"api", "cli._ending", "cli.keys", "runtime.batch", "backends.weights"},
-    "time": {"api", "backends.openai"},
+    "os": {"api", "cli._ending", "cli.doctor", "cli.keys", "runtime.batch", "backends.weights"}
+    | {"sandbox.pool", "sandbox.walls", "sandbox.zygote", "sandbox.child"},
+    "time": {"api", "backends.openai", "sandbox.zygote"},
     "random": {
         "api",
         "runtime.lane",
@@ -45,11 +46,14 @@ WORLD: dict[str, set[str]] = {
         "cli.space",
     },
     "secrets": {"backends.llamacpp"},
-    "signal": {"cli.run"},
+    "signal": {"cli.run", "sandbox.zygote"},
+    "ctypes": {"sandbox.zygote"},
+    "resource": {"sandbox.zygote"},
+    "fcntl": {"runtime.locks", "sandbox.zygote"},
     "tempfile": {"cli._files", "keys", "backends.weights"},
-    "shutil": {"backends.weights"},
+    "shutil": {"backends.weights", "sandbox.walls"},
     "platformdirs": {"api", "keys", "backends.weights"},
-    "threading": {"runtime.journal", "backends._llamacpp_draft"},
+    "threading": {"runtime.journal", "backends._llamacpp_draft", "sandbox.child"},
     "apsw": {"runtime.journal", "runtime.store"},
     "aiohttp": {"backends._wire"},
     "keyring": {"keys"},
@@ -58,12 +62,12 @@ WORLD: dict[str, set[str]] = {
 }
 """Who touches the world: the only files that may import these. Elsewhere it is handed in."""
 
-NEVER = "urllib.request http subprocess socket datetime multiprocessing uuid ctypes webbrowser pickle"
+NEVER = "urllib.request http subprocess socket datetime multiprocessing uuid webbrowser pickle"
 """What no file imports."""
 
 CALLS = {
     "asyncio.sleep": {"api", "backends.simulated"},
-    "asyncio.run": {"api", "cli.run"},
+    "asyncio.run": {"api", "cli.doctor", "cli.run"},
     "open": {
         "api",
         "runtime.batch",
@@ -72,6 +76,8 @@ CALLS = {
         "exporters.recorded",
         "backends.weights",
         "backends.llamacpp",
+        "sandbox.child",
+        "sandbox.zygote",
         "cli._ending",
         "cli.cache",
     },
@@ -253,7 +259,18 @@ def test_the_door_says_what_it_gives() -> None:
         archc.nonsense  # noqa: B018
 
 
-VALUES = ["values", "calls", "source", "diagnostics", "errors", "spec.located", "spec.model", "spec.space.hole"]
+VALUES = [
+    "sandbox.outcome",
+    "sandbox.walls",
+    "values",
+    "calls",
+    "source",
+    "diagnostics",
+    "errors",
+    "spec.located",
+    "spec.model",
+    "spec.space.hole",
+]
 VALUES += ["editor.look", "editor.help", "editor.places"]
 VALUES += ["bench.metrics.intervals", "bench.metrics.coverage", "bench.metrics.confidence"]
 VALUES += ["ir.graph", "ir.shape", "ir.op", "planning.plan", "passes"]

@@ -148,6 +148,15 @@ class NotDelivered(Diagnostic):
     reason: str
 
 
+class NoSandbox(Diagnostic):
+    """Nothing on this machine can hold model-written code in."""
+
+    title = "model-written code can't be run safely here: {reason}"
+    help = "{hint}"
+    reason: str
+    hint: str
+
+
 class UnusableKey(Diagnostic):
     """The API key that a server needs is not there."""
 
