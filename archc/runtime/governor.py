@@ -130,7 +130,16 @@ class Governor:
         find = self._journal.get if self._journal else batch.query.memory.get
         found = {key: one for key in batch.keys if key not in known and (one := find(key)) is not None}
         if found:
-            self._tell(batch, "cached", prompt=batch.request.purpose.prompt, calls=len(found))
+            cost = self.price(batch.lane.model.name, tuple(found.values()))
+            self._tell(
+                batch,
+                "cached",
+                prompt=batch.request.purpose.prompt,
+                calls=len(found),
+                prompt_tokens=cost.prompt,
+                completion_tokens=cost.completion,
+                usd=cost.usd,
+            )
         return known | found
 
     def _worst(self, batch: Batch) -> Spend:

@@ -1,0 +1,186 @@
+"""Measure a spec on a task: how good it is, and what it costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+import archc
+from archc import api
+from archc.bench.data import Selection, guessed, load
+from archc.bench.folder import Graded
+from archc.bench.measure import Order, Outcome, measure
+from archc.bench.summary import Record, accuracy
+from archc.bench.task import Task, built_in, names, read_task
+from archc.cli._ending import EXHAUSTED, FAILED, INTERRUPTED, OK, show
+from archc.cli._options import AsJson, Choose, From, Sets, Skip, chosen
+from archc.cli._screen import BatchScreen
+from archc.cli._working import budget_of, fetching, run_loop, shown, tell_past, to_its_end
+from archc.runtime.batch import Summary
+from archc.runtime.run import Run
+from archc.runtime.session import Session
+from archc.runtime.trace import JsonlFile, Listener
+
+app = typer.Typer()
+
+
+@app.command()
+def bench(
+    spec: Annotated[
+        Path | None, typer.Argument(help="The spec to measure.", metavar="SPEC", show_default=False)
+    ] = None,
+    task: Annotated[str, typer.Option(help="A built-in task, a task's YAML file, or JSONL with questions.")] = "",
+    run: Annotated[Path | None, typer.Option(help="The folder of the run; `runs/SPEC-TASK-KEY` without it.")] = None,
+    data: Annotated[Path | None, typer.Option(envvar="ARCHC_DATA", help="Where the data of tasks lies.")] = None,
+    slice: Annotated[str, typer.Option(help="A part of the task: `train`, `100:200`, `train[100:200]`.")] = "",
+    shuffle_seed: Annotated[int | None, typer.Option(help="Take the items in a random order.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take only so many items; raise it to go on.")] = None,
+    parallel: Annotated[int, typer.Option(min=1, help="Items at work at once.")] = 32,
+    sets: Sets = [],
+    choose: Choose = [],
+    form: From = "",
+    seed: Annotated[int, typer.Option(min=0, help="Another seed draws other samples.")] = 0,
+    budget: Annotated[
+        list[str], typer.Option("--budget", metavar="WHAT=N", help="A limit for all items together: `calls=1000`.")
+    ] = [],
+    journal: Annotated[Path | None, typer.Option(help="Where paid calls are kept.")] = None,
+    no_journal: Annotated[bool, typer.Option("--no-journal", help="Keep nothing and reuse nothing.")] = False,
+    trace: Annotated[Path | None, typer.Option(help="Append every event to this file as JSONL.")] = None,
+    skip: Skip = [],
+    listed: Annotated[bool, typer.Option("--tasks", help="List the built-in tasks.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the summary.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a spec on a task: how good it is, and what it costs.
+
+    The same command goes on where it was stopped. What costs are told is what the answers cost when they were bought.
+    """
+    if listed:
+        _list(as_json)
+        return
+    if spec is None or not task:
+        raise typer.BadParameter("give a SPEC and --task; `archc bench --tasks` lists the tasks")
+    plan = api.compile(api.read(spec, form), overrides=sets, choices=chosen(choose), skip=skip)
+    console = Console(stderr=True, quiet=quiet or as_json, highlight=False)
+    if plan.warnings and not (quiet or as_json):
+        show(plan.warnings, as_json=False)
+    chosen_task, beside, said = _task(task)
+    if said:
+        console.print(said, markup=False, soft_wrap=True)
+    selection = Selection(slice, shuffle_seed, limit)
+    order = Order(
+        plan,
+        chosen_task,
+        load(chosen_task, selection, beside or data),
+        selection,
+        run or Path(),
+        archc.__version__,
+        seed,
+        parallel,
+        budget_of(budget),
+        None if no_journal else journal or api.default_journal(),
+    )
+    if run is None:
+        name = f"{plan.graph.name or spec.stem}-{chosen_task.name}-{order.key[:8]}".replace("/", "-")
+        order = order.within(Path("runs") / name)
+    file = JsonlFile(trace) if trace else None
+    try:
+        outcome = _measured(order, console, [file] if file else [])
+    finally:
+        if file:
+            file.close()
+            if file.trouble:
+                show([file.trouble], as_json=False)
+    print(json.dumps({"run": str(order.folder), **outcome.summary}) if as_json else shown(_told(order, outcome)))
+    raise typer.Exit(_code(outcome.batch))
+
+
+def _task(name: str) -> tuple[Task, Path | None, str]:
+    """The task, the folder of its data where that is not the common one, and what was guessed."""
+    path = Path(name)
+    match path.suffixes[-2:]:
+        case [*_, ".jsonl"] | [".jsonl", ".gz"]:
+            task, said = guessed(path)
+            return task, None, said
+        case [*_, ".yaml" | ".yml"]:
+            return read_task(path), path.parent, ""
+    return built_in(name), None, ""
+
+
+def _list(as_json: bool) -> None:
+    tasks = [built_in(name) for name in names()]
+    if as_json:
+        print(json.dumps([task.model_dump(mode="json") for task in tasks], ensure_ascii=False))
+        return
+    for task in tasks:
+        print(f"{task.name:<15} {task.grader:<9} {task.about} ({', '.join(task.slices)}; {task.licence})")
+
+
+class BenchScreen(BatchScreen):
+    """A batch with how good the answers are so far."""
+
+    def graded(self, run: Run, record: Record, so_far: Graded) -> None:
+        """Takes one graded answer."""
+        records = [one for one in so_far.records.values() if one["status"] != "unasked"]
+        self.estimate = f"{accuracy(records)} right" if records else ""
+        self.verdict = "right" if record["correct"] else record["status"] if record["status"] != "ok" else "wrong"
+        self.finished(run)
+
+    estimate = verdict = ""
+
+    def _line(self) -> str:
+        return f"{self.estimate}; {super()._line()}" if self.estimate else super()._line()
+
+
+def _measured(order: Order, console: Console, listeners: list[Listener]) -> Outcome:
+    screen = BenchScreen(len(order.data.items), console, order.budget)
+
+    def started(session: Session, graded: Graded) -> None:
+        tell_past(session, console)
+        screen.skipped(sum(item.id in graded.done for item in order.data.items))
+
+    async def working(work: Awaitable[Summary], session: Session) -> Summary:
+        async def awaited() -> Summary:
+            return await work
+
+        with screen:
+            return await to_its_end(awaited(), session, console)
+
+    async def all_of_it() -> Outcome:
+        with fetching(console):
+            return await measure(order, started, screen.graded, working, [screen, *listeners])
+
+    return run_loop(all_of_it())
+
+
+def _code(batch: Summary) -> int:
+    if batch.stopped:
+        return INTERRUPTED
+    return EXHAUSTED if batch.exhausted else FAILED if batch.failed else OK
+
+
+def _told(order: Order, outcome: Outcome) -> str:
+    """The summary for people."""
+    summary: dict[str, Any] = outcome.summary
+    share, cost = summary["accuracy"], summary["per_item"]
+    usd = f", {cost['usd']:.4f} USD" if cost["usd"] else ""
+    lines = [
+        f"{order.task.name}: {100 * share['value']:.1f} % right [{100 * share['low']:.1f}, {100 * share['high']:.1f}] "
+        f"of {summary['answered']} items"
+    ]
+    if score := summary.get("score"):
+        lines.append(f"score {score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]")
+    lines.append(f"{cost['calls']:,.1f} calls, {cost['tokens']:,.0f} tokens{usd} an item")
+    if summary["seconds"]["p50"] is not None:
+        lines.append("seconds: " + ", ".join(f"{name} {value:.2f}" for name, value in summary["seconds"].items()))
+    if others := {status: count for status, count in summary["status"].items() if status != "ok"}:
+        lines.append(", ".join(f"{count} {status}" for status, count in others.items()))
+        lines += [f"  {count} × {reason}" for reason, count in summary["errors"].items()]
+    if order.task.noise:
+        lines.append(f"labels: {order.task.noise}")
+    return "\n".join([*lines, f"run in {order.folder}"])
