@@ -102,7 +102,7 @@ Working = Callable[[Awaitable[Summary], Session], Awaitable[Summary]]
 async def measure(
     order: Order,
     on_start: Callable[[Session, Graded], None],
-    on_item: Callable[[Run, Record, Graded], None],
+    on_item: Callable[[Run, Record], None],
     working: Working,
     listeners: Sequence[Listener] = (),
 ) -> Outcome:
@@ -128,7 +128,7 @@ async def measure(
             items = questions(order.data.items, order.task.system)
 
             def ended(run: Run) -> None:
-                on_item(run, graded.records[run.id], graded)
+                on_item(run, graded.records[run.id])
 
             batch = await working(run_batch(session, items, graded, order.parallel, ended), session)
             if not (batch.failed or batch.exhausted or batch.stopped):

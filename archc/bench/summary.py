@@ -61,7 +61,7 @@ def mcnemar(losses: int, wins: int) -> float:
     """How likely so uneven a split is by chance alone: the exact test, on both sides."""
     n = losses + wins
     tail = sum(math.comb(n, k) for k in range(min(losses, wins) + 1))
-    return float(min(1, Fraction(2 * tail, 2**n)))
+    return min(1.0, float(Fraction(2 * tail, 2**n)))
 
 
 def accuracy(records: Sequence[Record]) -> Estimate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ from archc import api
 from archc.bench.data import Selection, guessed, load
 from archc.bench.folder import Graded
 from archc.bench.measure import Order, Outcome, measure
-from archc.bench.summary import Record, accuracy
+from archc.bench.summary import Record, wilson
 from archc.bench.task import Task, built_in, names, read_task
 from archc.cli._ending import EXHAUSTED, FAILED, INTERRUPTED, OK, show
 from archc.cli._options import AsJson, Choose, From, Sets, Skip, chosen
@@ -124,17 +124,35 @@ def _list(as_json: bool) -> None:
 class BenchScreen(BatchScreen):
     """A batch with how good the answers are so far."""
 
-    def graded(self, run: Run, record: Record, so_far: Graded) -> None:
+    right = asked = first = 0
+    verdict = ""
+    """What the last answer was."""
+
+    def before(self, records: Sequence[Record]) -> None:
+        """Takes what earlier starts had answered."""
+        self.right, self.asked = sum(record["correct"] for record in records), len(records)
+        self.first = len(records)
+        self.skipped(self.first)
+
+    def graded(self, run: Run, record: Record) -> None:
         """Takes one graded answer."""
-        records = [one for one in so_far.records.values() if one["status"] != "unasked"]
-        self.estimate = f"{accuracy(records)} right" if records else ""
-        self.verdict = "right" if record["correct"] else record["status"] if record["status"] != "ok" else "wrong"
+        status = record["status"]
+        self.right += record["correct"]
+        self.asked += status != "unasked"
+        self.verdict = "right" if record["correct"] else "wrong" if status == "ok" else status
         self.finished(run)
 
-    estimate = verdict = ""
-
     def _line(self) -> str:
-        return f"{self.estimate}; {super()._line()}" if self.estimate else super()._line()
+        line = super()._line()
+        return f"{wilson(self.right, self.asked)} right, {self._left()}; {line}" if self.asked else line
+
+    def _about(self, run: Run) -> str:
+        return f"{self.verdict}; {wilson(self.right, self.asked)} right so far, {self._left()}"
+
+    def _left(self) -> str:
+        """How long the rest takes, at the pace so far."""
+        taken, new = self.console.get_time() - self.began, self.done - self.first
+        return f"{taken / max(1, new) * (self.total - self.done):,.0f} s left"
 
 
 def _measured(order: Order, console: Console, listeners: list[Listener]) -> Outcome:
@@ -142,7 +160,7 @@ def _measured(order: Order, console: Console, listeners: list[Listener]) -> Outc
 
     def started(session: Session, graded: Graded) -> None:
         tell_past(session, console)
-        screen.skipped(sum(item.id in graded.done for item in order.data.items))
+        screen.before([graded.records[item.id] for item in order.data.items if item.id in graded.done])
 
     async def working(work: Awaitable[Summary], session: Session) -> Summary:
         async def awaited() -> Summary:

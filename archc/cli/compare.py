@@ -11,6 +11,7 @@ import typer
 from archc.bench.compare import Comparison
 from archc.bench.compare import compare as compared
 from archc.bench.folder import read_folder
+from archc.bench.summary import Estimate
 from archc.cli._options import AsJson
 from archc.cli._working import shown
 
@@ -39,19 +40,16 @@ def compare(
 
 def lines(result: Comparison) -> list[str]:
     """A comparison for people."""
-    width = max(map(len, result.names))
+    width = max(len("difference"), *map(len, result.names))
     rows = []
     for index, name in enumerate(result.names):
         usd = f", {result.usd[index]:.4f} USD" if any(result.usd) else ""
         cost = f"{result.calls[index]:,.1f} calls, {result.tokens[index]:,.0f} tokens{usd} an item"
         rows.append(f"{name:<{width}}  {result.accuracy[index]!s:<22}  {cost}")
-    rows.append(
-        f"{'difference':<{width}}  {_points(result.difference.value)} points [{_points(result.difference.low)}, "
-    )
-    rows[-1] += f"{_points(result.difference.high)}], p = {result.p:.3f} (McNemar), {result.items} items"
+    chance = f"p = {result.p:.3f}" if result.p >= 0.001 else "p < 0.001"
+    rows.append(f"{'difference':<{width}}  {_points(result.difference)}, {chance} (McNemar), {result.items} items")
     if result.score:
-        rows.append(f"{'score':<{width}}  {_points(result.score.value)} points [{_points(result.score.low)}, ")
-        rows[-1] += f"{_points(result.score.high)}]"
+        rows.append(f"{'score':<{width}}  {_points(result.score)}")
     if result.left_out:
         rows.append(f"{result.left_out} items that only one of them answered are left out")
     rows += [
@@ -69,5 +67,5 @@ def lines(result: Comparison) -> list[str]:
     return rows
 
 
-def _points(share: float) -> str:
-    return f"{100 * share:+.1f}"
+def _points(share: Estimate) -> str:
+    return f"{100 * share.value:+.1f} points [{100 * share.low:+.1f}, {100 * share.high:+.1f}]"
