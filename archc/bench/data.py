@@ -18,7 +18,7 @@ from archc.calls import Message
 from archc.diagnostics import SpecError, did_you_mean
 from archc.runtime import batch
 
-_SLICE: Final = re.compile(r"([^\[\]:]*)(?:\[?(\d*):(\d*)\]?)?")
+_SLICE: Final = re.compile(r"([^\[\]:]*)(?:\[(\d*):(\d*)\])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Data:
 
 def load(task: Task, selection: Selection, folder: Path | None) -> Data:
     """The items of a task; `folder` is where the data lies. Raises SpecError if it is not there or is broken."""
-    match = _SLICE.fullmatch(selection.slice)
+    match = _SLICE.fullmatch(re.sub(r"^\d*:\d*$", r"[\g<0>]", selection.slice))
     name = match[1] if match else selection.slice
     if not match or (name and name not in task.slices):
         raise SpecError(errors.NoSuchSlice(task=task.name, slice=name, hint=did_you_mean(name, task.slices)))

@@ -134,12 +134,9 @@ async def measure(
             if not (batch.failed or batch.exhausted or batch.stopped):
                 await session.end()
         records = list(graded.records.values())
-        summary = {
-            "spec": order.plan.graph.name,
-            "task": order.task.name,
-            "complete": len(records) >= len(order.data.items) and not batch.stopped,
-            **summarised(records, max(len(order.data.items), len(records))),
-        }
+        figures = summarised(records, max(len(order.data.items), len(records)))
+        whole = {"complete": figures["answered"] >= figures["items"]}
+        summary = {"spec": order.plan.graph.name, "task": order.task.name, **whole, **figures}
         write_json(order.folder / SUMMARY, summary)
     return Outcome(batch, summary, session)
 
