@@ -122,12 +122,16 @@ def is_equal_math(answer: str, gold: str) -> bool:
         from math_verify import parse, verify
     except ImportError:
         raise SpecError(errors.MissingExtra(feature="grading by `math`", module="math-verify", extra="math")) from None
+    if len(answer) > _LONGEST:
+        return False
     try:
         return bool(verify(parse(f"\\boxed{{{gold}}}"), parse(f"\\boxed{{{answer}}}")))
     except Exception:  # noqa: BLE001 (whatever a text does to the parser, it is no right answer)
         return False
 
 
+_LONGEST: Final = 1_000
+"""Characters of an answer that `math-verify` is asked about; it takes seconds for long ones."""
 _ARITHMETIC: Final[Mapping[type[ast.operator], Callable[[Any, Any], Any]]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,

@@ -7,7 +7,7 @@ import platform
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -52,10 +52,6 @@ class Order:
         content = [SCHEME, run_key(self.plan, self.seed), task, self.data.digest, self.selection.slice]
         content.append(self.selection.shuffle_seed)
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-    def within(self, folder: Path) -> Order:
-        """The same into another folder."""
-        return replace(self, folder=folder)
 
     def manifest(self, session: Session) -> dict[str, Any]:
         """All that one needs to do it again, JSON-ready."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +14,8 @@ from rich.console import Console
 
 import archc
 from archc import api
+from archc.bench.baselines import baselines
+from archc.bench.compare import Comparison
 from archc.bench.data import Selection, guessed, load
 from archc.bench.folder import Graded
 from archc.bench.measure import Order, Outcome, measure
@@ -21,6 +25,7 @@ from archc.cli._ending import EXHAUSTED, FAILED, INTERRUPTED, OK, show
 from archc.cli._options import AsJson, Choose, From, Sets, Skip, chosen
 from archc.cli._screen import BatchScreen
 from archc.cli._working import budget_of, fetching, run_loop, shown, tell_past, to_its_end
+from archc.planning.plan import Plan
 from archc.runtime.batch import Summary
 from archc.runtime.run import Run
 from archc.runtime.session import Session
@@ -52,6 +57,9 @@ def bench(
     no_journal: Annotated[bool, typer.Option("--no-journal", help="Keep nothing and reuse nothing.")] = False,
     trace: Annotated[Path | None, typer.Option(help="Append every event to this file as JSONL.")] = None,
     skip: Skip = [],
+    against: Annotated[
+        bool, typer.Option("--baselines", help="Compare with one greedy answer, and with a vote for the same tokens.")
+    ] = False,
     listed: Annotated[bool, typer.Option("--tasks", help="List the built-in tasks.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the summary.")] = False,
     as_json: AsJson = False,
@@ -85,18 +93,28 @@ def bench(
         budget_of(budget),
         None if no_journal else journal or api.default_journal(),
     )
-    if run is None:
-        name = f"{plan.graph.name or spec.stem}-{chosen_task.name}-{order.key[:8]}".replace("/", "-")
-        order = order.within(Path("runs") / name)
-    file = JsonlFile(trace) if trace else None
-    try:
-        outcome = _measured(order, console, [file] if file else [])
-    finally:
-        if file:
-            file.close()
-            if file.trouble:
-                show([file.trouble], as_json=False)
-    print(json.dumps({"run": str(order.folder), **outcome.summary}) if as_json else shown(_told(order, outcome)))
+    order = order if run else _placed(order, spec)
+    rivals: list[tuple[str, Comparison]] = []
+    with _traced(trace) as listeners:
+        outcome = _measured(order, console, listeners)
+        if against and not outcome.batch.stopped:
+
+            def compiled(pipeline: str) -> Plan:
+                return api.compile(api.read(spec, form), overrides=[*sets, f"pipeline={pipeline}"], skip=skip)
+
+            def measured(other: Order) -> Outcome:
+                console.print(f"baseline {other.folder.name}", markup=False, soft_wrap=True)
+                ended = _measured(other, console, listeners)
+                if ended.batch.stopped:
+                    raise KeyboardInterrupt
+                return ended
+
+            rivals += baselines(order, outcome.summary["per_item"]["tokens"], compiled, measured)
+    if as_json:
+        more = {"baselines": {name: rival.as_json() for name, rival in rivals}} if rivals else {}
+        print(json.dumps({"run": str(order.folder), **outcome.summary, **more}))
+    else:
+        print(shown("\n".join([_told(order, outcome), *(_rival(name, rival) for name, rival in rivals)])))
     raise typer.Exit(_code(outcome.batch))
 
 
@@ -110,6 +128,27 @@ def _task(name: str) -> tuple[Task, Path | None, str]:
         case [*_, ".yaml" | ".yml"]:
             return read_task(path), path.parent, ""
     return built_in(name), None, ""
+
+
+def _placed(order: Order, spec: Path) -> Order:
+    """The same into the folder that it has where none is named."""
+    name = f"{order.plan.graph.name or spec.stem}-{order.task.name}-{order.key[:8]}"
+    return replace(order, folder=Path("runs") / name.replace("/", "-"))
+
+
+@contextmanager
+def _traced(path: Path | None) -> Iterator[list[Listener]]:
+    """A listener that writes the trace, if one is wanted; what could not be written is said at its end."""
+    if path is None:
+        yield []
+        return
+    file = JsonlFile(path)
+    try:
+        yield [file]
+    finally:
+        file.close()
+        if file.trouble:
+            show([file.trouble], as_json=False)
 
 
 def _list(as_json: bool) -> None:
@@ -174,6 +213,13 @@ def _measured(order: Order, console: Console, listeners: list[Listener]) -> Outc
             return await measure(order, started, screen.graded, working, [screen, *listeners])
 
     return run_loop(all_of_it())
+
+
+def _rival(name: str, rival: Comparison) -> str:
+    """A line on the run against a baseline."""
+    low, high = 100 * rival.difference.low, 100 * rival.difference.high
+    more = f"{100 * rival.difference.value:+.1f} points [{low:+.1f}, {high:+.1f}]"
+    return f"against {name} ({rival.accuracy[0]} for {rival.tokens[0]:,.0f} tokens an item): {more}; {rival.verdict}"
 
 
 def _code(batch: Summary) -> int:

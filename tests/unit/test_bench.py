@@ -216,3 +216,43 @@ def test_a_longer_draw_begins_with_the_shorter_one(bench: Bench) -> None:
 
     assert many[:5] == few
     assert [item.id for item in many] != sorted((item.id for item in many), key=int)
+
+
+def test_baselines_cost_as_much_and_share_samples(bench: Bench) -> None:
+    told = bench.run("many", "--baselines", "--json").json
+    greedy, voted = (told["baselines"][name] for name in sorted(told["baselines"]))
+
+    assert sorted(told["baselines"]) == ["greedy", "self-consistency@9"]
+    assert greedy["calls_per_item"] == [1, 9]
+    assert voted["tokens_per_item"][0] == pytest.approx(told["per_item"]["tokens"], rel=0.1)
+    assert voted["difference"]["value"] == 0
+    assert bench.json("many/baselines/self-consistency@9", "summary.json")["total"]["cached"] == 180
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "items.jsonl"])
+@pytest.mark.parametrize("content", ["", "{}", "nonsense\n", "[1]\n", '{"id": 1}\n'])
+def test_a_folder_that_somebody_changed_is_refused(name: str, content: str, bench: Bench) -> None:
+    bench.run("one")
+    bench.write(f"one/{name}", content)
+    ended = bench("compare", "one", "one")
+
+    assert (ended.code, "not-a-bench" in ended.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[", "7", "grader: exact", "slices: {}\ngrader: exact", "slices: {a: q}\ngrader: exact\nprompt: x"]
+)
+def test_what_is_no_task_is_refused(content: str, bench: Bench) -> None:
+    bench.write("t.yaml", content)
+    ended = bench("bench", "one.yaml", "--task", "t.yaml")
+
+    assert (ended.code, "bad-task" in ended.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[1]", "nonsense", '{"question": "q", "answer": "a", "id": 1}\n' * 2, '{"question": 1}']
+)
+def test_what_are_no_questions_is_refused(content: str, bench: Bench) -> None:
+    bench.write("own.jsonl", content)
+
+    assert bench("bench", "one.yaml", "--task", "own.jsonl").code == 2
