@@ -88,7 +88,8 @@ class Outcome:
 
     batch: Summary
     summary: dict[str, Any]
-    session: Session
+    stopped: bool
+    """Whether somebody stopped it before its end."""
 
 
 Working = Callable[[Awaitable[Summary], Session], Awaitable[Summary]]
@@ -127,14 +128,14 @@ async def measure(
                 on_item(run, graded.records[run.id])
 
             batch = await working(run_batch(session, items, graded, order.parallel, ended), session)
-            if not (batch.failed or batch.exhausted or batch.stopped):
+            if not (batch.failed or batch.exhausted or session.stopped):
                 await session.end()
         records = list(graded.records.values())
         figures = summarised(records, max(len(order.data.items), len(records)))
         whole = {"complete": figures["answered"] >= figures["items"]}
         summary = {"spec": order.plan.graph.name, "task": order.task.name, **whole, **figures}
         write_json(order.folder / SUMMARY, summary)
-    return Outcome(batch, summary, session)
+    return Outcome(batch, summary, session.stopped)
 
 
 def _digest(text: str) -> str:

@@ -97,7 +97,7 @@ def bench(
     rivals: list[tuple[str, Comparison]] = []
     with _traced(trace) as listeners:
         outcome = _measured(order, console, listeners)
-        if against and not outcome.batch.stopped:
+        if against and not outcome.stopped:
 
             def compiled(pipeline: str) -> Plan:
                 return api.compile(api.read(spec, form), overrides=[*sets, f"pipeline={pipeline}"], skip=skip)
@@ -105,7 +105,7 @@ def bench(
             def measured(other: Order) -> Outcome:
                 console.print(f"baseline {other.folder.name}", markup=False, soft_wrap=True)
                 ended = _measured(other, console, listeners)
-                if ended.batch.stopped:
+                if ended.stopped:
                     raise KeyboardInterrupt
                 return ended
 
@@ -115,7 +115,7 @@ def bench(
         print(json.dumps({"run": str(order.folder), **outcome.summary, **more}))
     else:
         print(shown("\n".join([_told(order, outcome), *(_rival(name, rival) for name, rival in rivals)])))
-    raise typer.Exit(_code(outcome.batch))
+    raise typer.Exit(_code(outcome))
 
 
 def _task(name: str) -> tuple[Task, Path | None, str]:
@@ -222,8 +222,9 @@ def _rival(name: str, rival: Comparison) -> str:
     return f"against {name} ({rival.accuracy[0]} for {rival.tokens[0]:,.0f} tokens an item): {more}; {rival.verdict}"
 
 
-def _code(batch: Summary) -> int:
-    if batch.stopped:
+def _code(outcome: Outcome) -> int:
+    batch = outcome.batch
+    if outcome.stopped:
         return INTERRUPTED
     return EXHAUSTED if batch.exhausted else FAILED if batch.failed else OK
 

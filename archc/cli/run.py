@@ -157,7 +157,7 @@ def _many(
                 with screen:
                     work = run_batch(session, items, output, parallel, screen.finished)
                     summary = await to_its_end(work, session, screen.console)
-                if not (summary.failed or summary.exhausted or summary.stopped):
+                if not (summary.failed or summary.exhausted or session.stopped):
                     await session.end()
                 return summary
 
@@ -173,6 +173,6 @@ def _many(
         )
         if session.run:
             screen.console.print(f"run {session.run}", markup=False, soft_wrap=True)
-    if summary.stopped:
+    if session.stopped:
         return INTERRUPTED
     return EXHAUSTED if summary.exhausted else FAILED if summary.failed else OK

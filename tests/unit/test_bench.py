@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from archc.bench.data import Selection, guessed, load
 from archc.bench.summary import bootstrap, mcnemar, paired_difference, wilson
 from archc.cli import main
+from archc.cli._screen import BatchScreen
+from archc.runtime.run import Run
 from tests.unit.test_cli_run import Ended
 
 ANSWERS = {f"What is {i} + 1?": str(i + 1) for i in range(20)}
@@ -256,3 +259,25 @@ def test_what_are_no_questions_is_refused(content: str, bench: Bench) -> None:
     bench.write("own.jsonl", content)
 
     assert bench("bench", "one.yaml", "--task", "own.jsonl").code == 2
+
+
+def test_ctrl_c_between_items_ends_it_as_interrupted_and_the_same_command_goes_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = BatchScreen.finished
+
+    def finished(screen: BatchScreen, run: Run) -> None:
+        whole(screen, run)
+        if screen.done == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(BatchScreen, "finished", finished)
+    bench.write("in.jsonl", "".join(json.dumps({"question": question}) + "\n" for question in ANSWERS))
+    batch = ("run", "one.yaml", "--input", "in.jsonl", "--output", "out.jsonl", "--parallel", "1")
+
+    assert bench.run("one", "--parallel", "1").code == 130
+    assert not bench.json("one", "summary.json")["complete"]
+    assert bench(*batch).code == 130
+    monkeypatch.setattr(BatchScreen, "finished", whole)
+    assert (bench.run("one").code, bench(*batch).code) == (0, 0)
+    assert bench.json("one", "summary.json")["complete"]
