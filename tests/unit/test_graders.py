@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
+
 import pytest
 
 from archc.bench.graders import f1, grade, letter, makes_24, value, words
@@ -112,3 +116,20 @@ def test_a_question_cannot_pass_for_a_part_of_the_prompt() -> None:
     asked = task.asked("What is {choices}?", ("{question}", "x"), ())
 
     assert asked.startswith("What is {choices}?\n(A) {question}\n(B) x\n")
+
+
+RECORDED = Path(os.environ.get("ARCHC_DATA") or Path(__file__).parents[3] / "shared" / "data") / "oracle"
+
+
+@pytest.mark.skipif(not RECORDED.is_dir(), reason="the data is not here")
+def test_numbers_get_the_verdicts_that_were_published_for_43_models_on_gsm8k() -> None:
+    lines = (RECORDED / "zeroeval_gsm.jsonl").read_text(encoding="utf-8").splitlines()[1:]
+    differing = [
+        (record["id"], said)
+        for record in map(json.loads, lines)
+        for said, right, _ in record["models"]
+        if said is not None and grade("numeric", str(said), [record["answer"]]).correct != bool(right)
+    ]
+
+    assert len(lines) > 100
+    assert differing == []
