@@ -113,8 +113,8 @@ class BatchScreen:
         if self.console.is_terminal:
             return
         if self.total <= EVERY_QUESTION:
-            line = f"{self.done}/{self.total}  {run.id}: {run.status}, {run.spent.calls} calls"
-            self.console.print(line, markup=False)
+            line = f"{self.done}/{self.total}  {run.id}: {self._about(run)}"
+            self.console.print(line, markup=False, soft_wrap=True)
         elif self.console.get_time() >= self.said + EVERY_S or self.done == self.total:
             self.said = self.console.get_time()
             line = f"{self.done:,}/{self.total:,} questions, {self.failed:,} failed; {self._line()}"
@@ -127,6 +127,10 @@ class BatchScreen:
 
     def __exit__(self, *error: object) -> None:
         self.live.stop()
+
+    def _about(self, run: Run) -> str:
+        """What its line says of one answered question."""
+        return f"{run.status}, {run.spent.calls} calls"
 
     def _line(self) -> str:
         now = self.console.get_time() - self.began if self.began else 0.0

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import re
-from collections.abc import Coroutine, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
-from signal import SIGINT
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 
-from archc import api, errors
-from archc.backends.weights import progress
+from archc import api
 from archc.cli._ending import EXHAUSTED, FAILED, INTERRUPTED, OK, show
 from archc.cli._files import standard_input
 from archc.cli._options import AsJson, Choose, From, Sets, Skip, SpecPath, chosen
-from archc.cli._screen import BatchScreen, QuestionScreen, cost_table, downloading, note_line
-from archc.diagnostics import SpecError
+from archc.cli._screen import BatchScreen, QuestionScreen, cost_table, note_line
+from archc.cli._working import budget_of, fetching, run_loop, shown, tell_past, to_its_end
 from archc.exporters.otel import Delivery
-from archc.planning.plan import Plan
-from archc.runtime.batch import Item, Output, Summary, read_items, run_batch
+from archc.runtime.batch import Item, Output, Summary, read_items, run_batch, run_key
 from archc.runtime.run import Run
 from archc.runtime.session import Session
 from archc.runtime.trace import JsonlFile, Listener
-from archc.spec.model import Budget
 
 app = typer.Typer()
 
@@ -70,7 +63,7 @@ def run(
     if plan.warnings and not (quiet or as_json):
         show(plan.warnings, as_json=False)
     kept = None if no_journal else journal or api.default_journal()
-    limit = _budget(budget)
+    limit = budget_of(budget)
     if input and output:
         screen: BatchScreen | QuestionScreen = BatchScreen(sum(1 for _ in read_items(input)), console, limit)
     else:
@@ -86,7 +79,7 @@ def run(
             opened.callback(_delivered, delivery, quiet)
             listeners.append(delivery.listener)
         question = standard_input() if question == "-" else question
-        name = _run_key(plan, seed)
+        name = run_key(plan, seed)
         about = str(output.resolve()) if output else question
         session = api.session(
             plan,
@@ -117,22 +110,22 @@ def _delivered(delivery: Delivery, quiet: bool) -> None:
 
 def _one(session: Session, question: str, screen: QuestionScreen, as_json: bool) -> int:
     async def answer() -> Run:
-        with _fetching(screen.console):
+        with fetching(screen.console):
             async with session:
-                _tell_past(session, screen.console)
+                tell_past(session, screen.console)
                 with screen:
-                    run = await _to_its_end(session.answer(question), session, screen.console)
+                    run = await to_its_end(session.answer(question), session, screen.console)
                 if run.status == "ok":
                     await session.end()
                 return run
 
-    run = _run_loop(answer())
+    run = run_loop(answer())
     if as_json:
-        print(_shown(json.dumps(run.as_json(), ensure_ascii=False)))
+        print(shown(json.dumps(run.as_json(), ensure_ascii=False)))
         return _code(run)
     screen.console.print(cost_table(screen.plan, run.nodes))
     for line in filter(None, map(note_line, run.notes)):
-        screen.console.print(_shown(line), markup=False, soft_wrap=True)
+        screen.console.print(shown(line), markup=False, soft_wrap=True)
     if run.exhausted:
         screen.console.print(f"a budget ended the run: {run.exhausted}", markup=False, soft_wrap=True)
     if session.run:
@@ -140,20 +133,8 @@ def _one(session: Session, question: str, screen: QuestionScreen, as_json: bool)
     if run.error:
         show([run.error], as_json=False)
     if run.answer is not None:
-        print(_shown(run.answer))
+        print(shown(run.answer))
     return _code(run)
-
-
-def _shown(text: str) -> str:
-    """The text with control characters, which could steer a terminal, and half surrogate pairs as escapes."""
-    return _CONTROL.sub(lambda m: f"\\x{ord(m[0]):02x}", text).encode("utf-8", "backslashreplace").decode()
-
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def _code(run: Run) -> int:
-    return {"ok": OK, "failed": FAILED, "exhausted": EXHAUSTED, "stopped": INTERRUPTED}[run.status]
 
 
 def _closed(trace: JsonlFile) -> None:
@@ -162,63 +143,25 @@ def _closed(trace: JsonlFile) -> None:
         show([trace.trouble], as_json=False)
 
 
-T = TypeVar("T")
-
-
-async def _to_its_end(work: Coroutine[Any, Any, T], session: Session, console: Console) -> T:
-    """What the work comes to; the first Ctrl-C only ends the sending, the second one cancels everything."""
-    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
-
-    def interrupted() -> None:
-        if session.stopped:
-            task.cancel()
-        else:
-            session.stop()
-            console.print(
-                "stopping when what is under way is there; Ctrl-C again stops now", markup=False, soft_wrap=True
-            )
-
-    loop.add_signal_handler(SIGINT, interrupted)
-    try:
-        return await task
-    finally:
-        loop.remove_signal_handler(SIGINT)
-
-
-def _run_loop(work: Coroutine[Any, Any, T]) -> T:
-    try:
-        return api.run_loop(work)
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
-
-
-def _tell_past(session: Session, console: Console) -> None:
-    """What an earlier start of the same command left in doubt."""
-    if doubts := session.past.doubts:
-        attempts = "1 call was" if doubts == 1 else f"{doubts:,} calls were"
-        console.print(
-            f"run {session.run} goes on: {attempts} under way when it was killed, so nobody knows whether they were "
-            "paid for; they count in full, and may be bought again",
-            markup=False,
-            soft_wrap=True,
-        )
+def _code(run: Run) -> int:
+    return {"ok": OK, "failed": FAILED, "exhausted": EXHAUSTED, "stopped": INTERRUPTED}[run.status]
 
 
 def _many(
     session: Session, items: Iterator[Item], output: Output, parallel: int, screen: BatchScreen, as_json: bool
 ) -> int:
     async def answers() -> Summary:
-        with _fetching(screen.console):
+        with fetching(screen.console):
             async with session:
-                _tell_past(session, screen.console)
+                tell_past(session, screen.console)
                 with screen:
                     work = run_batch(session, items, output, parallel, screen.finished)
-                    summary = await _to_its_end(work, session, screen.console)
-                if not (summary.failed or summary.exhausted or summary.stopped):
+                    summary = await to_its_end(work, session, screen.console)
+                if not (summary.failed or summary.exhausted or session.stopped):
                     await session.end()
                 return summary
 
-    summary = _run_loop(answers())
+    summary = run_loop(answers())
     spent = screen.pulse.spent
     if as_json:
         print(json.dumps({**asdict(summary), "calls": spent.calls, "tokens": spent.tokens}))
@@ -230,39 +173,6 @@ def _many(
         )
         if session.run:
             screen.console.print(f"run {session.run}", markup=False, soft_wrap=True)
-    if summary.stopped:
+    if session.stopped:
         return INTERRUPTED
     return EXHAUSTED if summary.exhausted else FAILED if summary.failed else OK
-
-
-def _run_key(plan: Plan, seed: int) -> str:
-    """Names what an output file holds: the graph, its models and the seed; not how fast or how dear it may be."""
-    models = [(m.name, m.shared.backend, m.shared.model, m.options.model_dump(mode="json")) for m in plan.graph.models]
-    content = [sorted(plan.graph.keys().items()), models, seed]
-    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
-@contextmanager
-def _fetching(console: Console) -> Iterator[None]:
-    """Shows the download of the embedded model's weights, if there is one."""
-    bar, moved = downloading(console, "fetching the embedded model")
-    token = progress.set(moved)
-    try:
-        yield
-    finally:
-        progress.reset(token)
-        bar.stop()
-
-
-def _budget(words: list[str]) -> Budget | None:
-    if not words:
-        return None
-    pairs = dict(word.partition("=")[::2] for word in words)
-    try:
-        return Budget.model_validate(pairs)
-    except ValidationError as error:
-        first = error.errors()[0]
-        known = ", ".join(f"`{key}`" for key in Budget.model_fields)
-        problem = f"{first['msg'][0].lower()}{first['msg'][1:]}"
-        key = ".".join(map(str, first["loc"]))
-        raise SpecError(errors.BadValue(key=f"--budget {key}", problem=problem, hint=f"known: {known}")) from None

@@ -3,6 +3,7 @@
 Wording: lower case, one sentence, no full stop; the headline stands alone; the help is something to paste.
 """
 
+from archc.errors.bench import *
 from archc.errors.choices import *
 from archc.errors.conditions import *
 from archc.errors.foreign import *

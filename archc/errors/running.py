@@ -104,8 +104,8 @@ class BadInput(Diagnostic):
 class ForeignOutput(Diagnostic):
     """An output file that another spec, seed or version has begun."""
 
-    title = "`{path}` was begun with another spec or seed"
-    help = "give another `--output`, or move that file away"
+    title = "`{path}` was begun with another spec, seed or task"
+    help = "give another path, or move that file away"
     path: str
 
 

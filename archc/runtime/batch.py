@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TextIO
 
 from archc import errors
 from archc.calls import Conversation, Message
 from archc.diagnostics import RunError, SpecError
+from archc.planning.plan import Plan
 from archc.runtime.locks import is_mine
 from archc.runtime.run import Run
 from archc.runtime.session import Session, cause_of
@@ -92,6 +94,13 @@ _BEGIN = b'{"id": "'
 """How each line of an output begins."""
 
 
+def run_key(plan: Plan, seed: int) -> str:
+    """Names what an output file holds: the graph, its models and the seed; not how fast or how dear it may be."""
+    models = [(m.name, m.shared.backend, m.shared.model, m.options.model_dump(mode="json")) for m in plan.graph.models]
+    content = [sorted(plan.graph.keys().items()), models, seed]
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
 class Output:
     """A JSONL file of answers that survives a kill: a torn last line is cut off when it is opened again."""
 
@@ -132,9 +141,13 @@ class Output:
         return len(line)
 
     def write(self, run: Run) -> None:
-        """Appends one line, on disk before it returns. Raises RunError if that cannot be."""
+        """Appends one answer, on disk before it returns. Raises RunError if that cannot be."""
+        self.append(run.as_json())
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Appends one line with `id` first and a `status`. Raises RunError if that cannot be."""
         try:
-            self._file.write(json.dumps({**run.as_json(), "run": self.run_key}, ensure_ascii=False) + "\n")
+            self._file.write(json.dumps({**record, "run": self.run_key}, ensure_ascii=False) + "\n")
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:

@@ -129,7 +129,8 @@ class Governor:
         find = self._journal.get if self._journal else batch.query.memory.get
         found = {key: one for key in batch.keys if key not in known and (one := find(key)) is not None}
         if found:
-            self._tell(batch, "cached", prompt=batch.request.purpose.prompt, calls=len(found))
+            cost = self.price(batch.lane.model.name, tuple(found.values()))
+            self._tell(batch, "cached", prompt=batch.request.purpose.prompt, **_figures(cost))
         return known | found
 
     def _worst(self, batch: Batch) -> Spend:
@@ -354,12 +355,9 @@ class Governor:
             sent=None if sent is None else batch.query.trace.at(sent),
             seconds=round(self.clock() - began, 6),
             outcome="ok" if outcome.state == "ok" else outcome.kind,
-            calls=outcome.spent.calls,
-            prompt_tokens=outcome.spent.prompt,
             cached_tokens=usage.cached,
-            completion_tokens=outcome.spent.completion,
             reasoning_tokens=usage.reasoning,
-            usd=outcome.spent.usd,
+            **_figures(outcome.spent),
             **({"reason": outcome.reason} if outcome.reason else {}),
         )
 
@@ -367,6 +365,11 @@ class Governor:
         where = {"query": batch.query.id, "node": batch.node.id, "model": batch.lane.model.name}
         path = {"path": ".".join(map(str, batch.path))} if batch.path else {}
         batch.query.trace.emit(event, **where, **path, **data)
+
+
+def _figures(spent: Spend) -> dict[str, float]:
+    tokens = {"prompt_tokens": spent.prompt, "completion_tokens": spent.completion}
+    return {"calls": spent.calls, **tokens, "usd": spent.usd}
 
 
 _LOOK_AGAIN_S = 0.02

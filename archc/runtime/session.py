@@ -80,6 +80,8 @@ class Session:
         self._name = name
         self.past = Past("", (), 0)
         """The run's id in the journal, and what earlier starts of it left."""
+        self.fingerprints: dict[str, str] = {}
+        """What names each model exactly, once the session has begun."""
         self._run_scope = Scope("this run", budget, shared=True) if budget else None
         self._open = AsyncExitStack()
         self._listeners = tuple(listeners)
@@ -122,9 +124,9 @@ class Session:
                     tasks.create_task(backend.start())
         except BaseExceptionGroup as group:
             raise cause_of(group) from None
+        self.fingerprints = {name: lane.fingerprint for name, lane in lanes.items()}
         if journal:
-            fingerprints = {name: lane.fingerprint for name, lane in lanes.items()}
-            recipe = {"plan": self.plan.recipe, "fingerprints": fingerprints}
+            recipe = {"plan": self.plan.recipe, "fingerprints": self.fingerprints}
             self.past = await journal.begin(self._name, recipe, self.seed)
         self._governor = Governor(lanes, journal, world.clock, world.sleep, self.past.run)
         self._began = world.clock()

@@ -1,0 +1,136 @@
+"""Folder: a run of a task on disk: `manifest.json`, `items.jsonl` with a line for each answer, `summary.json`."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from archc import errors
+from archc.bench.data import Item
+from archc.bench.graders import WRONG, grade
+from archc.bench.summary import Record
+from archc.bench.task import Task
+from archc.calls import NOTHING, Spend
+from archc.diagnostics import RunError, SpecError
+from archc.runtime.batch import Output
+from archc.runtime.run import Run
+from archc.runtime.trace import Event
+
+MANIFEST, ITEMS, SUMMARY = "manifest.json", "items.jsonl", "summary.json"
+
+
+class Costs:
+    """A listener that adds up what each question costs, as though nothing were in the journal yet."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, Spend] = defaultdict(lambda: NOTHING)
+
+    def __call__(self, event: Event) -> None:
+        """Takes one event."""
+        if event["event"] in ("call", "cached"):
+            tokens = event["prompt_tokens"], event["completion_tokens"]
+            self.spent[event["query"]] += Spend(event["calls"], *tokens, event["usd"])
+
+
+class Graded(Output):
+    """The lines of a run: each answer graded when it is there."""
+
+    def __init__(self, folder: Path, key: str, task: Task, items: Sequence[Item], costs: Costs) -> None:
+        """Raises SpecError if another spec, seed or task began the folder, or it cannot be written."""
+        super().__init__(folder / ITEMS, key)
+        self.run_id = ""
+        """The run's in the journal, which tells it again."""
+        self._task = task
+        self._items = {item.id: item for item in items}
+        self._costs = costs
+        self.records = {str(record["id"]): record for record in lines(self.path)}
+        """By id, the last of each."""
+
+    def write(self, run: Run) -> None:
+        """Grades the answer and appends it. Raises RunError if it can't, SpecError if a grader is missing."""
+        record = self._record(run)
+        self.append(record)
+        self.records[run.id] = record
+
+    def _record(self, run: Run) -> dict[str, Any]:
+        item, spent = self._items[run.id], self._costs.spent[run.id]
+        answer = None if run.answer is None or run.abstained else self._task.found(run.answer)
+        graded = WRONG if answer is None else grade(self._task.grader, answer, item.golds, item.choices)
+        unasked = run.status == "exhausted" and not spent.calls
+        return {
+            "id": run.id,
+            "status": "unasked" if unasked else run.status,
+            "answer": answer,
+            "gold": list(item.golds),
+            "correct": graded.correct,
+            "score": graded.score,
+            "abstained": run.abstained,
+            "calls": spent.calls,
+            "cached": run.cached,
+            "prompt_tokens": spent.prompt,
+            "completion_tokens": spent.completion,
+            "tokens": spent.tokens,
+            "usd": spent.usd,
+            "seconds": round(run.seconds, 6),
+            "error": run.error.headline if run.error else run.exhausted or None,
+            "text": run.text,
+            "run_id": self.run_id,
+        }
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A run that is on disk."""
+
+    path: Path
+    manifest: Mapping[str, Any]
+    records: Mapping[str, Record]
+    """By id."""
+
+    @property
+    def name(self) -> str:
+        """How people call it."""
+        return str(self.path)
+
+
+def read_folder(path: Path) -> Measured:
+    """What a folder holds. Raises SpecError if it is no run of a task, or one with no answer yet."""
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        manifest["data"]["sha256"], manifest["task"]["name"], manifest["spec"]["name"]
+    except OSError:
+        raise SpecError(errors.NotABench(path=str(path), problem=f"there is no {MANIFEST}")) from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise SpecError(errors.NotABench(path=str(path), problem=f"{MANIFEST} is not as it was written")) from None
+    records = {str(record["id"]): record for record in lines(path / ITEMS) if record["status"] != "unasked"}
+    if not records:
+        raise SpecError(errors.NotABench(path=str(path), problem="it has no answer yet"))
+    return Measured(path, manifest, records)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """The records of a run; a torn last line is left out. Raises SpecError for a file that is none."""
+    try:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        records = [json.loads(line) for line in text.split("\n")[:-1]]
+        if all({"id", "status", "correct", "score", "tokens"} <= record.keys() for record in records):
+            return records
+    except (OSError, ValueError, AttributeError, RecursionError):
+        pass
+    raise SpecError(errors.NotABench(path=str(path.parent), problem=f"{path.name} is not as it was written"))
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Puts a value into a file, which is never seen half written. Raises RunError if it can't."""
+    temporary = path.with_name(f".{path.name}-new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+        temporary.replace(path)
+    except OSError as error:
+        raise RunError(errors.NotWritable(path=str(path), problem=error.strerror or str(error))) from None

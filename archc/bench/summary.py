@@ -1,0 +1,48 @@
+"""Summary: what the items of a run come to, with intervals of 95 %."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from archc.bench.metrics.intervals import Estimate, bootstrap, percentile, wilson
+
+Record = Mapping[str, Any]
+"""One line of `items.jsonl`."""
+
+
+def percent(share: Estimate) -> str:
+    """An estimate as people read it."""
+    return f"{100 * share.value:.1f} % [{100 * share.low:.1f}, {100 * share.high:.1f}]"
+
+
+def estimated(successes: int, n: int) -> Estimate:
+    """A share and its interval; of nothing, everything is possible."""
+    return wilson(successes, n) if n else Estimate(0.0, 0.0, 1.0)
+
+
+def accuracy(records: Sequence[Record]) -> Estimate:
+    """The share of right answers among all items; one that failed is not right."""
+    return estimated(sum(record["correct"] for record in records), len(records))
+
+
+def summarised(records: Sequence[Record], items: int) -> dict[str, Any]:
+    """What the records come to, JSON-ready; `items` is how many there should be."""
+    asked = [record for record in records if record["status"] != "unasked"]
+    n = max(1, len(asked))
+    scores = [record["score"] for record in asked]
+    parts = {"score": asdict(bootstrap(scores, seed=0))} if any(0 < score < 1 for score in scores) else {}
+    fresh = [record["seconds"] for record in asked if not record["cached"]]  # the journal takes no time
+    return {
+        "items": items,
+        "answered": len(asked),
+        "accuracy": asdict(accuracy(asked)),
+        **parts,
+        "status": dict(sorted(Counter(record["status"] for record in records).items())),
+        "errors": dict(Counter(record["error"] for record in records if record["error"]).most_common(10)),
+        "per_item": {unit: sum(record[unit] for record in asked) / n for unit in ("calls", "tokens", "usd")},
+        "total": {unit: sum(record[unit] for record in asked) for unit in ("calls", "cached", "tokens", "usd")},
+        "seconds": {f"p{q}": percentile(fresh, q / 100) if fresh else None for q in (50, 90, 99)},
+    }

@@ -1,0 +1,128 @@
+"""Task: what is asked, where the questions lie, and how answers are found and graded. One small YAML file each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from archc import errors
+from archc.bench.graders import Grader
+from archc.diagnostics import SpecError, did_you_mean
+from archc.ops.extract import Extract
+
+BUILT_IN: Final = Path(__file__).parent / "tasks"
+LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Keys(_Part):
+    """Which keys of a record hold what; `meta.aliases` is a key within a key."""
+
+    question: str = "question"
+    answer: str = "answer"
+    """A text or a number, or a list of those that are right."""
+    aliases: str = ""
+    """More right answers."""
+    id: str = "id"
+    choices: str = ""
+    """A list of texts, which get letters."""
+    passages: str = ""
+    """A list of texts, or of objects with `title` and `text`."""
+
+
+class Task(_Part):
+    """A task. Its `prompt` has `{question}` in it, `{choices}` and `{passages}` where there are such."""
+
+    name: str
+    about: str = ""
+    """One line for people."""
+    slices: dict[str, str] = Field(min_length=1)
+    """Paths of JSONL files by name of the slice, within the folder of the data or beside the task; the first is meant
+    where none is named."""
+    keys: Keys = Keys()
+    prompt: str = "{question}"
+    system: str = ""
+    extract: dict[str, Any] = {}
+    """Parameters of `extract`, for runs that don't extract an answer themselves. Without it, the whole text counts."""
+    gold: dict[str, Any] = {}
+    """The same for the right answer, where it is written out."""
+    grader: Grader
+    licence: str = ""
+    source: str = ""
+    noise: str = ""
+    """What is known to be wrong with the labels."""
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> Task:
+        if "{question}" not in self.prompt:
+            raise ValueError("`prompt` has no {question} in it")
+        for params in (self.extract, self.gold):
+            if params:
+                Extract(**params)
+        return self
+
+    @cached_property
+    def extraction(self) -> Extract | None:
+        """How answers are found in texts."""
+        return Extract(**self.extract) if self.extract else None
+
+    @cached_property
+    def gold_extraction(self) -> Extract | None:
+        """How the right answer is found in what the data has."""
+        return Extract(**self.gold) if self.gold else None
+
+    def found(self, text: str) -> str:
+        """The answer within a text; the text itself, without blanks around it, where there is none."""
+        answer = self.extraction.answer(text) if self.extraction else None
+        return answer.text if answer else text.strip()
+
+    def asked(self, question: str, choices: tuple[str, ...], passages: tuple[str, ...]) -> str:
+        """The prompt for one question."""
+        listed = "\n".join(f"({letter}) {text}" for letter, text in zip(LETTERS, choices, strict=False))
+        parts = {"{question}": question, "{choices}": listed, "{passages}": "\n\n".join(passages)}
+        text = self.prompt
+        pieces = []
+        while text:  # not `replace` one after the other: a question may have {choices} in it
+            at, name = min(((text.find(name), name) for name in parts if name in text), default=(len(text), ""))
+            pieces += [text[:at], parts.get(name, "")]
+            text = text[at + len(name) :]
+        return "".join(pieces).strip()
+
+
+def names() -> list[str]:
+    """The built-in tasks."""
+    return sorted(path.stem for path in BUILT_IN.glob("*.yaml"))
+
+
+def built_in(name: str) -> Task:
+    """A built-in task by name. Raises SpecError if there is none."""
+    if name not in names():
+        raise SpecError(errors.UnknownTask(task=name, hint=did_you_mean(name, names())))
+    return read_task(BUILT_IN / f"{name}.yaml")
+
+
+def read_task(path: Path) -> Task:
+    """The task that a YAML file describes. Raises SpecError."""
+    try:
+        record = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(errors.NoSuchFile(path=str(path), problem=str(error))) from None
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise SpecError(errors.BadTask(path=str(path), problem="it is not YAML")) from None
+    if not isinstance(record, Mapping):
+        raise SpecError(errors.BadTask(path=str(path), problem="it is not a mapping"))
+    try:
+        return Task.model_validate({"name": path.stem, **record})
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        problem = f"{place}: {first['msg']}" if place else first["msg"]
+        raise SpecError(errors.BadTask(path=str(path), problem=problem)) from None

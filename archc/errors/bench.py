@@ -1,0 +1,78 @@
+"""What can be wrong with a task, its data, and the runs of it."""
+
+from __future__ import annotations
+
+from archc.diagnostics import Diagnostic
+
+
+class UnknownTask(Diagnostic):
+    """A task that is not built in, and no file either."""
+
+    title = "there is no task `{task}`"
+    help = "{hint}\nor give a file: --task questions.jsonl"
+
+    task: str
+    hint: str
+
+
+class BadTask(Diagnostic):
+    """A file that should describe a task does not."""
+
+    title = "`{path}` is not a task: {problem}"
+    help = "`archc bench --tasks` lists those that come with archc; their files are in archc/bench/tasks"
+
+    path: str
+    problem: str
+
+
+class NoTaskData(Diagnostic):
+    """The questions of a task are not there."""
+
+    title = "the task `{task}` needs the file `{path}`, which is not in {where}"
+    help = "export ARCHC_DATA=/path/of/the/data"
+
+    task: str
+    path: str
+    where: str
+
+
+class NoSuchSlice(Diagnostic):
+    """A part of a task that it does not have."""
+
+    title = "the task `{task}` has no slice `{slice}`"
+    help = "{hint}\nor give a range: --slice 100:200"
+
+    task: str
+    slice: str
+    hint: str
+
+
+class UnguessableKeys(Diagnostic):
+    """A file of questions in which nothing looks like a question, or like an answer."""
+
+    title = "no key that every record of `{path}` has looks like {what}"
+    help = 'name them so: {{"question": "What is 2 + 2?", "answer": "4"}}, with "choices": […] where there are some'
+
+    path: str
+    what: str
+
+
+class NotABench(Diagnostic):
+    """A folder that should hold a run of a task does not."""
+
+    title = "`{path}` holds no run of `archc bench`: {problem}"
+    help = "archc bench SPEC --task gsm8k --run {path}"
+
+    path: str
+    problem: str
+
+
+class NotComparable(Diagnostic):
+    """Two runs that answered different questions."""
+
+    title = "`{one}` and `{other}` can't be compared: {problem}"
+    help = "run both on the same data: archc bench SPEC --task gsm8k --limit 50 --shuffle-seed 1 --run DIR"
+
+    one: str
+    other: str
+    problem: str
