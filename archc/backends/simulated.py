@@ -64,7 +64,8 @@ class Simulated(Backend):
         wrong_answers: PositiveInt = 4
         """How many different wrong answers a question has; each is as likely as the others."""
         answers: dict[str, str] = Field(default={})
-        """The right answer by question; for any other question it is a number made from the question's text."""
+        """The right answer by question, up to its first blank line or whole; for any other question it is a number made
+        from the question's text."""
         script: Annotated[list[str], Field(min_length=1)] | None = None
         """Replies to give instead: to the seed `s` the one at `s % len(script)`, from 0, whatever is asked."""
         latency: _Seconds = 0.0
