@@ -38,8 +38,8 @@ def layer(nodes: int, end: str) -> str:
 
 
 def blocks(nodes: int, end: str) -> str:
-    """Loops in loops, four deep, with two steps in each innermost one."""
-    count = max(1, nodes // (DEPTH + 2))
+    """Loops in loops, four deep, with two steps in each innermost one. A block counts as a step does."""
+    count = max(1, nodes // (2 * DEPTH + 2))
     if end == "yaml":
         inner = "[critique: {model: m}, refine: {model: m}]"
         for _ in range(DEPTH):

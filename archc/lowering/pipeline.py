@@ -27,9 +27,7 @@ from archc.spec.pipeline import sequence
 from archc.spec.validation import validated, wrong
 from archc.values import CandidateSet, Facet, Facets, Interval
 
-MAX_CONNECTIONS = 200_000
-MAX_STEPS = 12_000
-MAX_NESTED = 100
+MAX_CONNECTIONS, MAX_STEPS, MAX_NESTED = 200_000, 12_000, 100
 KEEP, NOTHING, USE = "keep", "nothing", "use"
 WORDS = (KEEP, NOTHING, USE)
 """Steps of the language itself: what arrives, unchanged; no candidates; another spec."""
@@ -128,7 +126,7 @@ class Pipelines:
 
     def _limit_steps(self, span: Span, more: int = 0) -> None:
         if self._steps_seen + more > MAX_STEPS:
-            raise SpecError(errors.TooLarge(span=span, what="steps", limit=MAX_STEPS))
+            raise SpecError(errors.TooLarge(span=span, what="steps and blocks", limit=MAX_STEPS))
 
     def _step(self, step: Step, inputs: Outputs, scope: Scope) -> Outputs:
         self._steps_seen += 1
@@ -272,6 +270,7 @@ class Pipelines:
         return blocks
 
     def _block(self, value: Located, arrives: str, scope: Scope) -> Region:
+        self._steps_seen += 1  # a block costs about what a step does
         around, self._nodes = self._nodes, []
         outputs = self._stage(self._steps(value), (arrives,), scope)
         region = Region(tuple(self._nodes), outputs, arrives)
@@ -303,6 +302,7 @@ class Pipelines:
             return self._stage(spec.pipeline, inputs, inner)
         kind = ops.op_class("budget")
         name = self._id(kind)
+        self._steps_seen += 1  # a block costs about what a step does
         around, self._nodes = self._nodes, []
         outputs = self._stage(spec.pipeline, (name + ".do",), inner)
         block, self._nodes = Region(tuple(self._nodes), outputs, name + ".do"), around

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from archc import errors
+from archc.diagnostics import SpecError
 from archc.spec.located import Choice, Entry, Leaf, Listing, Located, Table
 from archc.spec.space.hole import Hole, Pick, Value, option_labels
 
@@ -28,6 +30,10 @@ class _Where:
 
     def at(self, key: str | int) -> _Where:
         return _Where(f"{self.path}.{key}" if self.path else str(key), self.under, self.param)
+
+
+MAX_CHOICES = 5_000
+"""More of them make no space that anything can search."""
 
 
 class Walk:
@@ -75,6 +81,8 @@ class Walk:
                 return self.taken(hole, options) or self.kept(hole, options)
 
     def hole(self, choice: Choice, path: str, labels: tuple[str, ...], where: _Where) -> Hole:
+        if len(self.holes) >= MAX_CHOICES:
+            raise SpecError(errors.TooLarge(span=choice.span, what="choices", limit=MAX_CHOICES))
         path = self.unique(choice.path or re.sub(r"[^A-Za-z0-9_.]", "_", path))
         hole = Hole(path, choice, choice.labels or labels, where.under, where.param)
         self.holes.append(hole)
