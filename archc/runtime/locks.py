@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,9 +26,12 @@ class Owner:
     def __init__(self, journal: Path, name: str) -> None:
         self.name = name
         self._path = _lock_path(journal, name)
-        self._path.touch(mode=0o600)
-        self._file = self._path.open()
-        is_mine(self._file)
+        while True:
+            self._path.touch(mode=0o600)
+            self._file = self._path.open()
+            if is_mine(self._file) and self._path.exists():
+                break
+            self._file.close()  # somebody took it for a dead one's before it was locked
 
     def close(self) -> None:
         """Gives it up."""
@@ -47,6 +51,12 @@ def is_alive(journal: Path, name: str) -> bool:
     except BlockingIOError:
         return True
     return False
+
+
+def owners(journal: Path) -> list[str]:
+    """The names of all that have a lock, or died with one."""
+    start = _lock_path(journal, "").name
+    return [path.name.removeprefix(start) for path in journal.parent.glob(f"{glob.escape(start)}*")]
 
 
 def _lock_path(journal: Path, name: str) -> Path:

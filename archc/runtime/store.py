@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from archc.calls import Completion, Failed, FailureKind, Message, Spend
-from archc.runtime.locks import is_alive, refuse
+from archc.runtime.locks import is_alive, owners, refuse
 from archc.runtime.records import (
     Attempt,
     Claim,
@@ -229,8 +229,9 @@ class Store:
         )
 
     def bury_the_dead(self) -> None:
-        """The same for all who are no longer alive."""
-        for [owner] in self.rows("SELECT DISTINCT owner FROM attempts WHERE state = 'sent'"):
+        """The same for all who are no longer alive; their locks are removed."""
+        sent = [owner for [owner] in self.rows("SELECT DISTINCT owner FROM attempts WHERE state = 'sent'")]
+        for owner in {*sent, *owners(self.path)}:
             self._is_alive(owner)
 
     def settle(self, claim: Claim, outcome: Outcome) -> None:

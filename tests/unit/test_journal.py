@@ -341,3 +341,20 @@ def test_nothing_is_kept_without_a_journal(tmp_path: Path) -> None:
 
     asyncio.run(main())
     assert len(backend.sent) == 2
+
+
+def test_the_locks_of_the_dead_are_removed_and_no_others(tmp_path: Path) -> None:
+    def left() -> set[str]:
+        return {path.name.rpartition("-")[2] for path in tmp_path.glob("j-owner-*")}
+
+    async def main() -> None:
+        dead, alive = Journal(tmp_path / "j"), Journal(tmp_path / "j")
+        dead._owner._file.close()  # as its end does it
+        third = Journal(tmp_path / "j")
+        third.close()
+        assert left() == {alive._owner.name}
+        dead.close()
+        alive.close()
+        assert left() == set()
+
+    asyncio.run(main())
