@@ -77,6 +77,9 @@ class Choice:
 
 Located = Leaf | Listing | Table | Choice
 
+Piece = Entry | Located
+"""What is within a value: an entry, an item or an option."""
+
 
 @dataclass(frozen=True, slots=True)
 class Comment:
@@ -84,6 +87,19 @@ class Comment:
 
     text: str
     span: Span
+
+
+def inner(value: Located) -> Sequence[Piece]:
+    """The pieces of a value, in written order."""
+    match value:
+        case Table():
+            return value.entries
+        case Listing():
+            return value.items
+        case Choice():
+            return value.options
+        case Leaf():
+            return ()
 
 
 def plain(value: Located) -> Any:

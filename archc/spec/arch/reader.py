@@ -14,7 +14,7 @@ from archc.spec.arch.grammar import Unexpected, fold, parse
 from archc.spec.arch.outline import MAX_CHARACTERS, MAX_DEPTH, MOST, Mistake, outline, restarts
 from archc.spec.arch.steps import Said, Steps, named_by
 from archc.spec.arch.values import unique
-from archc.spec.located import Choice, Comment, Entry, Leaf, Listing, Located, Table
+from archc.spec.located import Comment, Entry, Listing, Located, Table, inner
 from archc.spec.vocabulary import Vocabulary
 from archc.spec.yaml import MAX_VALUES
 
@@ -134,12 +134,4 @@ def _check_size(root: Located) -> None:
 
 
 def _inside(value: Located) -> Iterable[Located]:
-    match value:
-        case Table():
-            return [entry.value for entry in value.entries]
-        case Listing():
-            return value.items
-        case Choice():
-            return value.options
-        case Leaf():
-            return ()
+    return [piece.value if isinstance(piece, Entry) else piece for piece in inner(value)]

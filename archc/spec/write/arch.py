@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from archc.spec.located import Comment, Entry, Leaf, Listing, Located, Table, kind_of
+from archc.spec.located import Comment, Entry, Leaf, Listing, Located, Piece, Table, kind_of
 from archc.spec.vocabulary import Vocabulary
 from archc.spec.write.layout import Doc, Layout, Unit, prefixed
-from archc.spec.write.notes import BLANK, Notes, Piece, finished
+from archc.spec.write.notes import BLANK, Notes, finished
 from archc.spec.write.steps import Steps, cannot, split_lets
 from archc.spec.write.values import Values, key, word
 from archc.spec.write.yaml import ORDER

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from archc.spec.write.notes import INDENT, Notes, Piece, indented
+from archc.spec.located import Piece
+from archc.spec.write.notes import INDENT, Notes, indented
 
 WIDTH = 100
 

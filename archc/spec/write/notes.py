@@ -11,10 +11,7 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from archc.spec.located import Choice, Comment, Entry, Leaf, Listing, Located, Table
-
-Piece = Entry | Located
-"""What a comment can be about: an entry, an item or an option."""
+from archc.spec.located import Comment, Entry, Located, Piece, inner
 
 BLANK = "\0"
 """A blank line beside a comment; in a text, a blank line is an empty one."""
@@ -156,19 +153,6 @@ class _Place:
     start: int
     end: int
     parent: int
-
-
-def inner(value: Located) -> Sequence[Piece]:
-    """The pieces of a value, in written order."""
-    match value:
-        case Table():
-            return value.entries
-        case Listing():
-            return value.items
-        case Choice():
-            return value.options
-        case Leaf():
-            return ()
 
 
 def _places(root: Located, comments: Sequence[Comment]) -> list[_Place]:

@@ -7,10 +7,9 @@ from typing import NoReturn
 
 from archc import errors
 from archc.diagnostics import SpecError
-from archc.spec.located import Choice, Entry, Leaf, Listing, Located, Table, kind_of
+from archc.spec.located import Choice, Entry, Leaf, Listing, Located, Piece, Table, kind_of
 from archc.spec.vocabulary import Vocabulary
 from archc.spec.write.layout import Doc, Layout, Unit, headed, prefixed, suffixed
-from archc.spec.write.notes import Piece
 from archc.spec.write.values import Values, key, word
 
 CONTROL = ("repeat", "each", "until", "race", "cascade", "deadline", "budget", "fold", "optional")

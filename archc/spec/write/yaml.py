@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from archc.spec.located import Choice, Comment, Entry, Leaf, Listing, Located, Table
+from archc.spec.located import Choice, Comment, Entry, Leaf, Listing, Located, Piece, Table, inner
 from archc.spec.space.ranges import range_text
 from archc.spec.vocabulary import Vocabulary
-from archc.spec.write.notes import Notes, Piece, finished, indented, inner
+from archc.spec.write.notes import Notes, finished, indented
 from archc.spec.write.scalars import constant, quoted, reads_well_as_lines
 
 ORDER = ("name", "rules", "params", "models", "budget", "require", "archon", "pipeline")
