@@ -20,6 +20,8 @@ bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks.dataflow
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.journal
+	$(BIN)/python -m benchmarks.sandbox
 
 # After a change of dependencies: pins every package, with hashes, for all platforms.
 lock: $(VENV)/dev
