@@ -44,12 +44,13 @@ class BudgetExhausted(Diagnostic):
 
 
 class BudgetBreach(Diagnostic):
-    """A server wrote more tokens than it was told to, so that no budget can be kept."""
+    """A server used more than any call of that kind may, so that no budget can be kept."""
 
-    title = "the server of `{model}` does not keep to `max_tokens`: it wrote {got:,} tokens where {most:,} were allowed"
+    title = "the server of `{model}` says that a call used {got:,} {what}, where {most:,} are the most that it may"
     label = "asked for here"
     help = "nothing more was sent; use another server, or run without a budget of tokens or USD"
     model: str
+    what: str
     got: int
     most: int
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from archc.calls import MESSAGE_TOKENS, NOTHING, Conversation, Sampling, Spend, Usage
+from archc.calls import MESSAGE_TOKENS, NOTHING, Completion, Conversation, Sampling, Spend, Usage
 from archc.spec.model import Budget, Price
 
 
@@ -25,6 +25,11 @@ def priced(calls: int, usage: Usage, price: Price | None) -> Spend:
     """What a usage costs; `usd` stays 0 without a price, which lowering refuses where USD are limited."""
     usd = (usage.prompt * price.prompt + usage.completion * price.completion) / 1e6 if price else 0.0
     return Spend(calls, usage.prompt, usage.completion, usd)
+
+
+def used(completions: Iterable[Completion]) -> Usage:
+    """The tokens of all of them."""
+    return sum((one.usage for one in completions), Usage())
 
 
 @dataclass

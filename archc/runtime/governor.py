@@ -22,11 +22,10 @@ from archc.calls import (
     Request,
     Sampling,
     Spend,
-    Usage,
 )
 from archc.diagnostics import Diagnostic, RunError
 from archc.ir.region import Node
-from archc.runtime.budget import Ledger, Scope, priced, worst_case
+from archc.runtime.budget import Ledger, Scope, used
 from archc.runtime.fair_queue import Turn
 from archc.runtime.hedge import Second, hedged
 from archc.runtime.identity import CallSet
@@ -96,7 +95,7 @@ class Governor:
         batch = Batch(lane, node, query, request, tuple(calls.samples(first, n)), urgency, path)
         samples = self._known(batch)
         if sparing and (new := batch.without(samples)) and query.thrift:
-            most = query.thrift.samples(node.id, self._worst(batch), len(new.keys))
+            most = query.thrift.samples(node.id, batch.worst, len(new.keys))
             self._spare(new.part(new.ids[most:]), samples)
         try:
             async with asyncio.timeout(self._left(query)) as limit:
@@ -110,7 +109,7 @@ class Governor:
 
     def price(self, model: str, completions: Sequence[Completion]) -> Spend:
         """What completions of a model cost when they were bought."""
-        return priced(len(completions), _total(completions), self._lanes[model].model.shared.price)
+        return self._lanes[model].price(completions)
 
     async def _obtain(self, batch: Batch, samples: dict[str, Sample]) -> None:
         """Fills `samples` until all are there or the time is over."""
@@ -126,19 +125,15 @@ class Governor:
     def _known(self, batch: Batch) -> dict[str, Sample]:
         failed = batch.query.failed
         known: dict[str, Sample] = {key: failed[key] for key in batch.keys if key in failed}
-        find = self._journal.get if self._journal else batch.query.memory.get
+        find = self._finder(batch.query)
         found = {key: one for key in batch.keys if key not in known and (one := find(key)) is not None}
         if found:
-            cost = self.price(batch.lane.model.name, tuple(found.values()))
+            cost = batch.lane.price(tuple(found.values()))
             self._tell(batch, "cached", prompt=batch.request.purpose.prompt, **_figures(cost))
         return known | found
 
-    def _worst(self, batch: Batch) -> Spend:
-        """What one sample may cost: a request that is hedged may be sent twice."""
-        return self._single(batch) * (1 if batch.lane.model.shared.hedge is None else 2)
-
-    def _single(self, batch: Batch) -> Spend:
-        return worst_case(batch.request.messages, batch.request.sampling, batch.lane.model.shared.price)
+    def _finder(self, query: Query) -> Callable[[str], Completion | None]:
+        return self._journal.get if self._journal else query.memory.get
 
     def _spare(self, batch: Batch, samples: dict[str, Sample]) -> None:
         """Leaves samples out, so that there is room for what must come."""
@@ -160,7 +155,7 @@ class Governor:
 
     async def _buy(self, batch: Batch, samples: dict[str, Sample]) -> None:
         """Claims the identities, so that nobody else in this process buys them too, and buys what the budget allows."""
-        each = self._worst(batch)
+        each = batch.worst
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._claimed |= dict.fromkeys(batch.keys, done)
         try:
@@ -252,11 +247,11 @@ class Governor:
                 try:
                     request = replace(batch.request, seeds=tuple(one.seed for one in batch.ids))
                     completions = await self._drawn(batch, request, other)
-                    spent = self._priced(batch, completions) + self._paid_beside(batch, other)
+                    spent = batch.lane.price(completions) + self._paid_beside(batch, other)
                     samples = dict(zip(batch.keys, completions, strict=False))
                     outcome = Outcome("ok", spent, samples, batch.lane.fingerprint, server=completions[0].server)
                 except CallError as error:
-                    outcome = _failed(error, reserved if other.sent else self._single(batch) * len(batch.keys))
+                    outcome = _failed(error, reserved if other.sent else batch.single * len(batch.keys))
                     raise
                 finally:  # in its place still: a kill leaves no more in doubt than are in flight
                     await self._settle(batch, claim, outcome)
@@ -273,17 +268,14 @@ class Governor:
         lane = batch.lane
         if (after := lane.model.shared.hedge) is None:
             return await lane.backend.complete(request)
-        turn = Turn(batch.query.id, batch.urgency, (self._single(batch) * len(batch.keys)).tokens)
+        turn = Turn(batch.query.id, batch.urgency, (batch.single * len(batch.keys)).tokens)
         return await hedged(lane, request, turn, after, self._sleep, other)
-
-    def _priced(self, batch: Batch, completions: Sequence[Completion]) -> Spend:
-        return priced(len(completions), _total(completions), batch.lane.model.shared.price)
 
     def _paid_beside(self, batch: Batch, other: Second) -> Spend:
         """What the request cost whose answer was not taken."""
         if other.drawn:
-            return self._priced(batch, other.drawn)
-        return self._single(batch) * len(batch.keys) if other.sent and other.billed else NOTHING
+            return batch.lane.price(other.drawn)
+        return batch.single * len(batch.keys) if other.sent and other.billed else NOTHING
 
     async def _claim(self, batch: Batch, each: Spend) -> Claim:
         if self._journal is None:
@@ -299,16 +291,22 @@ class Governor:
             await self._journal.settle(claim, outcome)
 
     def _watch(self, batch: Batch, outcome: Outcome, reserved: Spend) -> None:
-        """Stops everything once a server has written more than it was told, where that may break a budget."""
+        """Stops everything once a server has used more than was reserved, where that may break a budget.
+
+        Prompts alone may be a little longer than they can be by their bytes: a template may add what nobody told.
+        """
         scopes = [s for s in batch.query.scopes if s.limit.limited - {"calls"}]
-        over = outcome.spent.completion > reserved.completion or any(s.lacks(NOTHING) for s in scopes)
-        if outcome.state == "ok" and scopes and over and self.breach is None:
-            self.breach = errors.BudgetBreach(
-                span=batch.node.span,
-                model=batch.lane.model.name,
-                got=outcome.spent.completion,
-                most=reserved.completion,
-            )
+        if outcome.state != "ok" or not scopes or self.breach:
+            return
+        spent, broken = outcome.spent, any(s.lacks(NOTHING) for s in scopes)
+        for what, got, most in (
+            ("completion tokens", spent.completion, reserved.completion),
+            ("prompt tokens", spent.prompt, reserved.prompt if broken else spent.prompt),
+        ):
+            if got > most:
+                model = batch.lane.model.name
+                self.breach = errors.BudgetBreach(span=batch.node.span, model=model, what=what, got=got, most=most)
+                return
 
     def _fail(self, batch: Batch, samples: dict[str, Sample], failed: Failed, *, whole: bool = False) -> None:
         """Puts a failure in the place of samples, for good; `whole`: one that ends the question."""
@@ -342,7 +340,7 @@ class Governor:
     def _note(
         self, batch: Batch, attempt: int, began: float, sent: float | None, claim: Claim | None, outcome: Outcome
     ) -> None:
-        usage = _total(list(outcome.samples.values()))
+        usage = used(outcome.samples.values())
         self._tell(
             batch,
             "call",
@@ -391,7 +389,3 @@ def _failed(error: CallError, reserved: Spend) -> Outcome:
         return Outcome("free", NOTHING, {}, kind=kind, reason=reason, server=error.server)
     unknown = kind in (FailureKind.TIMEOUT, FailureKind.CONNECTION)
     return Outcome("doubt" if unknown else "billed", reserved, {}, kind=kind, reason=reason, server=error.server)
-
-
-def _total(completions: Sequence[Completion]) -> Usage:
-    return sum((c.usage for c in completions), Usage())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -12,8 +12,9 @@ from typing import Any
 
 from asyncio_throttle import Throttler  # type: ignore[attr-defined]
 
-from archc.calls import RETRYABLE, Backend, CallError, Failed, FailureKind
+from archc.calls import RETRYABLE, Backend, CallError, Completion, Failed, FailureKind, Spend
 from archc.ir.graph import Model
+from archc.runtime.budget import priced, used
 from archc.runtime.circuit import Circuit
 from archc.runtime.fair_queue import FairQueue, Turn, Waiter
 from archc.runtime.limits import RETRY_SHARE, AdaptiveLimit, RetryBudget, TokenWindow
@@ -95,6 +96,10 @@ class Lane:
             self._throttle = Throttler(rate_limit=shared.rate.requests, period=shared.rate.per)
         if shared.rate and shared.rate.tokens:
             self._tokens = TokenWindow(shared.rate.tokens, shared.rate.per)
+
+    def price(self, completions: Sequence[Completion]) -> Spend:
+        """What completions cost when they were bought."""
+        return priced(len(completions), used(completions), self.model.shared.price)
 
     def slot(self, turn: Turn) -> Place:
         """To be entered: waits until one more request may be sent, and holds its place; sees a CallError that passes.

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from archc.calls import NOTHING, Completion, Conversation, Failed, Request, Spend
 from archc.ir.region import Node
-from archc.runtime.budget import Scope
+from archc.runtime.budget import Scope, worst_case
 from archc.runtime.identity import SampleId
 from archc.runtime.lane import Lane
 from archc.runtime.thrift import Thrift
@@ -100,3 +100,13 @@ class Batch:
             i for i, one in enumerate(self.ids) if not (together and i and one.index == self.ids[i - 1].index + 1)
         ]
         return [self.part(self.ids[start:end]) for start, end in pairwise([*starts, len(self.ids)])]
+
+    @property
+    def single(self) -> Spend:
+        """What one sample may cost, sent once."""
+        return worst_case(self.request.messages, self.request.sampling, self.lane.model.shared.price)
+
+    @property
+    def worst(self) -> Spend:
+        """What one sample may cost: a request that is hedged may be sent twice."""
+        return self.single * (1 if self.lane.model.shared.hedge is None else 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 
 from archc import errors
@@ -12,12 +12,13 @@ from archc.diagnostics import ArchcBug, RunError
 from archc.planning.plan import Plan
 from archc.runtime.budget import Scope
 from archc.runtime.governor import Governor
-from archc.runtime.journal import Journal, opened
+from archc.runtime.journal import opened
 from archc.runtime.lane import Lane
 from archc.runtime.query import Batch, Query, Sample
 from archc.runtime.records import Recorded
 from archc.runtime.run import Run, Tally, tallies_of
 from archc.runtime.session import answered
+from archc.runtime.store import Store
 from archc.runtime.trace import Trace
 
 TURNS = 10_000
@@ -45,7 +46,13 @@ class _Tape(Backend):
 class _Reader(Governor):
     """Gives what the journal has, and buys nothing. There is no time here, so no deadline ever passes."""
 
-    whole: frozenset[str] = frozenset()
+    def __init__(self, store: Store, lanes: Mapping[str, Lane], sleep: Callable[[float], Awaitable[None]]) -> None:
+        super().__init__(lanes, None, lambda: 0.0, sleep)
+        self._store = store
+        self.whole: frozenset[str] = frozenset()
+
+    def _finder(self, query: Query) -> Callable[[str], Completion | None]:
+        return self._store.get
 
     def _known(self, batch: Batch) -> dict[str, Sample]:
         known = super()._known(batch)
@@ -65,6 +72,8 @@ class _Reader(Governor):
 
 def recorded_run(journal: Path, run: str) -> Recorded:
     """A run of a journal, by the begin of its id. Raises RunError if there is no such one, or it has no recipe."""
+    if not journal.exists():
+        raise RunError(errors.NoSuchRun(path=str(journal), run=run, hint="there is no such file"))
     with opened(journal) as store:
         known = [id for [id] in store.rows("SELECT id FROM runs ORDER BY began DESC")]
         same = [id for id in known if run and id.startswith(run)]
@@ -82,14 +91,13 @@ async def replayed(
 
     Raises RunError if the journal has lost a call.
     """
-    read = Journal(journal)
-    try:
+    with opened(journal) as store:
         lanes = {
             model.name: Lane(model, _Tape(recorded.fingerprints[model.name]), lambda: 0.0, sleep, random.Random(0))
             for model in plan.graph.models
             if model.name in recorded.fingerprints
         }
-        governor = _Reader(lanes, read, lambda: 0.0, sleep)
+        governor = _Reader(store, lanes, sleep)
         for id, told in recorded.queries.items():
             governor.whole = told.whole
             scope = Scope("one question", plan.graph.budget)
@@ -98,5 +106,3 @@ async def replayed(
             query = Query(id, told.question, recorded.seed, (scope,), trace, failed=dict(told.failures))
             run = await answered(plan.graph, governor, query, tally)
             yield run, None if told.result is None else told.result == run.digest
-    finally:
-        read.close()

@@ -136,6 +136,12 @@ def test_a_run_that_is_not_there_is_said(run: str, tmp_path: Path) -> None:
         told(run, tmp_path / "j")
 
 
+def test_a_journal_that_is_not_there_is_not_made_by_a_replay(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no run"):
+        told("abc", tmp_path / "j")
+    assert not (tmp_path / "j").exists()
+
+
 def test_a_failed_question_that_is_tried_again_is_told_as_it_went_then(tmp_path: Path) -> None:
     """The second start of a run buys what failed in the first."""
     refused = CallError(FailureKind.AUTH, "no key")

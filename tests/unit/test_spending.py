@@ -89,6 +89,17 @@ def test_a_server_that_writes_more_than_it_may_stops_everything(tmp_path: Path) 
     assert {r.status for r in run(main(None, "c"))[1]} == {"ok"}
 
 
+@pytest.mark.parametrize(("limit", "breaks"), [(5_000, False), (2_000, True)])
+def test_prompts_that_are_counted_longer_than_they_can_be_stop_all_only_past_the_budget(
+    limit: int, breaks: bool
+) -> None:
+    """A template may add what nobody told."""
+    counts = Scripted(lambda r, i: Completion("text", usage=Usage(3000, 5)))
+    result = answer(plan_of("- generate: {model: m, max_tokens: 100}", budget=f"tokens: {limit}"), counts)
+    assert bool(result.error and result.error.name == "budget-breach") == breaks
+    assert result.spent.prompt == 3000
+
+
 # ---- degrade
 
 THRIFTY = """
