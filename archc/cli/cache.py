@@ -29,7 +29,7 @@ Where = Annotated[Path | None, typer.Option("--journal", help="Another one than 
 def _store(journal: Path | None) -> Iterator[Store]:
     path = journal or api.default_journal()
     if not path.exists():
-        raise SpecError(errors.NoSuchFile(path=str(path), problem="there is no journal yet"))
+        raise SpecError(errors.BadJournal(path=str(path), problem="there is none yet"))
     with opened(path) as store:
         yield store
 

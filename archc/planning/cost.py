@@ -16,7 +16,8 @@ class Cost:
     """Bounds of a node or of a whole plan. `usd` is None where a price is not known.
 
     `calls` are completions drawn. The upper ends hold for every run whose questions have at most the planned tokens
-    and whose models count tokens alike; retries of failed attempts come on top. The lower ends hold when no call fails.
+    and whose models count tokens alike; retries of failed attempts come on top. The lower ends hold when no call fails
+    and no budget is short.
     """
 
     calls: Interval
