@@ -66,3 +66,16 @@ def test_a_space_whose_fixed_params_are_wrong_has_no_point() -> None:
     text = "params: {a: 1, b: !choice [1, 2]}\nrequire: [a > 1]\npipeline: [vote]\n"
     with pytest.raises(SpecError, match="does not meet"):
         api.space(Source("a.yaml", text)).sample(Random(0))
+
+
+@pytest.mark.parametrize(
+    ("step", "count", "what"),
+    [(" -> select?", 5_000, "choices"), (" -> each { select }", 4_000, "steps and blocks")],
+)
+def test_what_costs_too_much_is_counted(step: str, count: int, what: str) -> None:
+    def checked(times: int) -> None:
+        api.check(Source("a.arch", f"model m = simulated\ngenerate(m){step * times}\n"))
+
+    checked(count - 1)
+    with pytest.raises(SpecError, match=f"more than .* {what}"):
+        checked(count + 1)
