@@ -23,9 +23,10 @@ from archc.lowering.scope import Loader
 from archc.ops import VOCABULARY
 from archc.planning import plan as planning
 from archc.planning.show import show_plan
+from archc.runtime.engine import Engine, World, connect
 from archc.runtime.replay import recorded_run, replayed
 from archc.runtime.run import Run
-from archc.runtime.session import Session, World, connect
+from archc.runtime.session import Session
 from archc.runtime.trace import Listener
 from archc.source import Source, Span
 from archc.spec import document as documents
@@ -294,6 +295,11 @@ def default_journal() -> Path:
     return Path(os.environ.get("ARCHC_JOURNAL") or platformdirs.user_data_path("archc") / "journal.sqlite")
 
 
+def engine(*, seed: int = 0, journal: Path | None = None, budget: Budget | None = None) -> Engine:
+    """For several plans that share a journal, a budget, backends and their limits: see `session`."""
+    return Engine(_world(), seed=seed, journal=journal, budget=budget)
+
+
 def session(
     plan: Plan,
     *,
@@ -302,13 +308,21 @@ def session(
     budget: Budget | None = None,
     listeners: Sequence[Listener] = (),
     name: str = "",
+    engine: Engine | None = None,
 ) -> Session:
     """For many questions: `async with session(plan) as s: await s.answer(…)`. Without `journal` nothing is kept.
 
-    A `name` goes on with the run of that name if it has not ended (`Session.end`): what it spent stays spent.
+    A `name` goes on with the run of that name if it has not ended (`Session.end`): what it spent stays spent. In an
+    open `engine` it shares that one's seed, journal and budget, which are not given again.
     """
-    world = World(time.monotonic, asyncio.sleep, key_source(os.environ), connect, time.time)
-    return Session(plan, world, seed=seed, journal=journal, budget=budget, listeners=listeners, name=name)
+    world = _world()
+    return Session(
+        plan, world, seed=seed, journal=journal, budget=budget, listeners=listeners, name=name, engine=engine
+    )
+
+
+def _world() -> World:
+    return World(time.monotonic, asyncio.sleep, key_source(os.environ), connect, time.time)
 
 
 async def replay(run: str, journal: Path | None = None) -> AsyncIterator[tuple[Run, bool | None]]:

@@ -17,8 +17,9 @@ from archc import api
 from archc.calls import Backend, BackendOptions, CallError, Capabilities, Completion, KeyFor, Request, Usage
 from archc.ir.graph import Model
 from archc.planning.plan import Plan
+from archc.runtime.engine import World
 from archc.runtime.run import Run
-from archc.runtime.session import Session, World
+from archc.runtime.session import Session
 from archc.runtime.trace import Event, Listener
 from archc.source import Source
 from archc.spec.model import Budget

@@ -39,7 +39,7 @@ WORLD: dict[str, set[str]] = {
         "runtime.lane",
         "runtime.replay",
         "runtime.schedule",
-        "runtime.session",
+        "runtime.engine",
         "backends.simulated",
         "backends._world",
         "bench.metrics.intervals",

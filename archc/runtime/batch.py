@@ -16,9 +16,10 @@ from archc import errors
 from archc.calls import Conversation, Message
 from archc.diagnostics import RunError, SpecError
 from archc.planning.plan import Plan
+from archc.runtime.engine import cause_of
 from archc.runtime.locks import is_mine
 from archc.runtime.run import Run
-from archc.runtime.session import Session, cause_of
+from archc.runtime.session import Session
 from archc.runtime.trace import AS_JSON
 
 ROLES = ("system", "user", "assistant")

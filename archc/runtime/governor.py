@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
@@ -36,21 +36,17 @@ from archc.runtime.records import Attempt, Claim, Outcome
 
 
 class Governor:
-    """Serves all questions of a session."""
+    """Serves all questions of all sessions of an engine."""
 
     def __init__(
         self,
-        lanes: Mapping[str, Lane],
         journal: Journal | None,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
-        run: str = "",
     ) -> None:
-        self._lanes = lanes
         self._journal = journal
         self.clock = clock
         self._sleep = sleep
-        self._run = run
         self._ledger = Ledger()
         self._claimed: dict[str, asyncio.Future[None]] = {}
         self._stopped = asyncio.Event()
@@ -87,7 +83,7 @@ class Governor:
 
         Raises RunError where nothing can go on: the journal is broken, a server does not keep to what it is told.
         """
-        lane = self._lanes[model]
+        lane = query.lanes[model]
         calls = CallSet(lane.fingerprint, messages, sampling, schema, logprobs, query.seed, (node.site, *path))
         request = Request(
             messages, sampling, (), Purpose(node.op.name, prompt, query.question[-1].content), schema, logprobs
@@ -106,10 +102,6 @@ class Governor:
         if (late := batch.without(samples)) and (ended := query.first_to_end):
             self._refuse(late, samples, Failed(FailureKind.BUDGET, "the time is over"), ended)
         return tuple(_shown(samples[key]) for key in batch.keys)
-
-    def price(self, model: str, completions: Sequence[Completion]) -> Spend:
-        """What completions of a model cost when they were bought."""
-        return self._lanes[model].price(completions)
 
     async def _obtain(self, batch: Batch, samples: dict[str, Sample]) -> None:
         """Fills `samples` until all are there or the time is over."""
@@ -150,7 +142,7 @@ class Governor:
             return True
         query.failed[key] = _SPARED
         if self._journal:
-            self._journal.fail(self._run, query.id, {key: _SPARED}, whole=False)
+            self._journal.fail(query.run, query.id, {key: _SPARED}, whole=False)
         return False
 
     async def _buy(self, batch: Batch, samples: dict[str, Sample]) -> None:
@@ -281,7 +273,7 @@ class Governor:
         if self._journal is None:
             return Claim(0, tuple(batch.keys))
         query, model = batch.query, batch.lane.model.name
-        attempt = Attempt(self._run, query.id, batch.node.id, model, query.blocks, each, tuple(batch.keys))
+        attempt = Attempt(query.run, query.id, batch.node.id, model, query.blocks, each, tuple(batch.keys))
         return await self._journal.reserve(attempt)
 
     async def _settle(self, batch: Batch, claim: Claim, outcome: Outcome) -> None:
@@ -314,7 +306,7 @@ class Governor:
         samples |= missing
         batch.query.failed.update(missing)
         if self._journal:
-            self._journal.fail(self._run, batch.query.id, missing, whole)
+            self._journal.fail(batch.query.run, batch.query.id, missing, whole)
 
     def _refuse(self, batch: Batch, samples: dict[str, Sample], failed: Failed, scope: Scope | None = None) -> None:
         """The same for samples that are not asked for; `scope` is what has no room for them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -28,6 +28,10 @@ class Query:
     scopes: tuple[Scope, ...]
     """The budgets that hold, the innermost last."""
     trace: Trace
+    lanes: Mapping[str, Lane]
+    """The way to each model, by the spec's names."""
+    run: str = ""
+    """The run's id in the journal."""
     number: int = 0
     """Which of a session's questions it is; those that began earlier are served first where a budget is short."""
     refusals: list[Failed] = field(default_factory=list)

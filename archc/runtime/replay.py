@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from archc import errors
@@ -46,8 +46,8 @@ class _Tape(Backend):
 class _Reader(Governor):
     """Gives what the journal has, and buys nothing. There is no time here, so no deadline ever passes."""
 
-    def __init__(self, store: Store, lanes: Mapping[str, Lane], sleep: Callable[[float], Awaitable[None]]) -> None:
-        super().__init__(lanes, None, lambda: 0.0, sleep)
+    def __init__(self, store: Store, sleep: Callable[[float], Awaitable[None]]) -> None:
+        super().__init__(None, lambda: 0.0, sleep)
         self._store = store
         self.whole: frozenset[str] = frozenset()
 
@@ -97,12 +97,12 @@ async def replayed(
             for model in plan.graph.models
             if model.name in recorded.fingerprints
         }
-        governor = _Reader(store, lanes, sleep)
+        governor = _Reader(store, sleep)
         for id, told in recorded.queries.items():
             governor.whole = told.whole
             scope = Scope("one question", plan.graph.budget)
             tally = Tally(id, tallies_of(plan.graph), plan.graph.owners)
             trace = Trace(governor.clock, 0.0, (tally,))
-            query = Query(id, told.question, recorded.seed, (scope,), trace, failed=dict(told.failures))
+            query = Query(id, told.question, recorded.seed, (scope,), trace, lanes, failed=dict(told.failures))
             run = await answered(plan.graph, governor, query, tally)
             yield run, None if told.result is None else told.result == run.digest

@@ -160,7 +160,7 @@ class NodeRun:
             urgency=self._behind,
             sparing=self._node.op.samples > 0 and self._frame.outer is None,
         )
-        self._drawn += self._governor.price(model, [s for s in samples if isinstance(s, Completion)])
+        self._drawn += self._query.lanes[model].price([s for s in samples if isinstance(s, Completion)])
         return samples
 
     def order(self, count: int) -> tuple[int, ...]:

@@ -25,9 +25,10 @@ from archc.calls import Backend, BackendOptions, CallError, Capabilities, Comple
 from archc.ir.graph import Model
 from archc.planning.plan import Plan
 from archc.runtime import session as sessions
+from archc.runtime.engine import World
 from archc.runtime.journal import Journal
 from archc.runtime.run import Run
-from archc.runtime.session import Session, World
+from archc.runtime.session import Session
 from archc.runtime.trace import Event
 from archc.source import Source
 from archc.spec.model import Budget
