@@ -6,7 +6,7 @@ import gzip
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -30,6 +30,8 @@ class Item:
     """As it is asked."""
     golds: tuple[str, ...]
     choices: tuple[str, ...] = ()
+    record: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """All that the data says of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ def _item(task: Task, path: Path, number: int, record: Mapping[str, Any]) -> Ite
         raise SpecError(errors.BadInput(path=str(path), line=number, problem=f"it has no `{lacking}`"))
     golds += [text for text in _texts(_at(record, keys.aliases)) if text not in golds]
     asked = task.asked(question, choices, tuple(_texts(_at(record, keys.passages))))
-    return Item(str(record.get(keys.id, number)), asked, tuple(golds), choices)
+    return Item(str(record.get(keys.id, number)), asked, tuple(golds), choices, record)
 
 
 def _golds(task: Task, texts: Sequence[str], choices: Sequence[str]) -> Iterator[str]:

@@ -8,7 +8,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Final, Literal
 
@@ -29,6 +29,10 @@ class Grade:
     correct: bool
     score: float
     """From 0 to 1; where there are no parts of a point, 1 for a right answer."""
+    parts: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """By name, what the task's metrics are counted from: one number, or one of each part of the item."""
+    why: str = ""
+    """Why it is wrong, where a grader can tell."""
 
 
 def whole(correct: bool) -> Grade:
