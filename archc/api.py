@@ -30,7 +30,7 @@ from archc.runtime.session import Session
 from archc.runtime.trace import Listener
 from archc.source import Source, Span
 from archc.spec import document as documents
-from archc.spec.located import Located, Table
+from archc.spec.located import Entry, Leaf, Listing, Located, Table
 from archc.spec.model import Budget, Spec
 from archc.spec.overrides import override
 from archc.spec.params import with_given
@@ -103,6 +103,36 @@ def space(
     """
     source = spec if isinstance(spec, Source) else read(spec)
     return spaces.space(_changed(read_document(source).root, overrides, choices))
+
+
+def closed_text(
+    source: Source, *, overrides: Iterable[str] = (), choices: Mapping[str, Value] = _NONE, folder: Path
+) -> str:
+    """The YAML of a point of a spec, as a closed spec to be put into a folder. Raises SpecError."""
+    document = read_document(source)
+    root = _moved(_changed(document.root, overrides, choices), Path(source.name).parent, folder)
+    return write_document(replace(document, root=root, comments=()), "yaml")
+
+
+def _moved(value: Located, here: Path, there: Path) -> Located:
+    """The same with the paths of other specs as they are from another folder."""
+    match value:
+        case Listing(items=items):
+            return replace(value, items=tuple([_moved(item, here, there) for item in items]))
+        case Table(entries=entries):
+            return replace(value, entries=tuple([_moved_entry(entry, here, there) for entry in entries]))
+    return value
+
+
+def _moved_entry(entry: Entry, here: Path, there: Path) -> Entry:
+    match entry.key, entry.value:
+        case "use", Leaf(value=str() as path) as leaf:
+            return replace(entry, value=replace(leaf, value=os.path.relpath(here / path, there)))
+        case "use", Table() as table if isinstance(spec := table.get("spec"), Entry):
+            moved = _moved_entry(replace(spec, key="use"), here, there)
+            rest = (replace(moved, key="spec") if e is spec else _moved_entry(e, here, there) for e in table)
+            return replace(entry, value=replace(table, entries=tuple(rest)))
+    return replace(entry, value=_moved(entry.value, here, there))
 
 
 def _changed(
@@ -313,7 +343,7 @@ def session(
     """For many questions: `async with session(plan) as s: await s.answer(…)`. Without `journal` nothing is kept.
 
     A `name` goes on with the run of that name if it has not ended (`Session.end`): what it spent stays spent. In an
-    open `engine` it shares that one's seed, journal and budget, which are not given again.
+    open `engine` it shares that one's journal and budget, which are not given again.
     """
     world = _world()
     return Session(
