@@ -45,7 +45,8 @@ class Session:
         """`budget` holds for the whole run, beside the spec's own, which holds for each question.
 
         With a `name`, the run of that name goes on that was begun with the same journal and has not ended: what it
-        has spent stays spent. In an open `engine` it shares that one's world, journal and budget with other sessions. Raises SpecError for a budget in USD if a model has no price.
+        has spent stays spent. In an open `engine` it shares that one's world, journal and budget with other sessions.
+        Raises SpecError for a budget in USD if a model has no price.
         """
         self._models = [model for model in plan.graph.models if model.name in plan.graph.asked]
         self._engine = engine or Engine(world, seed=seed, journal=journal, budget=budget)

@@ -8,6 +8,7 @@ from archc.search.objective import Aim
 from archc.search.racing import dominates
 from archc.search.trial import Trial
 
+
 def is_feasible(trial: Trial, aim: Aim) -> bool:
     """Whether it meets every constraint, as measured so far."""
     return all(violation <= 0 for violation in aim.violations(trial.figures()))

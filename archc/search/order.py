@@ -104,9 +104,7 @@ class Order:
 
     def compiled(self, point: Point, overrides: Sequence[str] = ()) -> Plan:
         """A point's plan, with more overrides. Raises SpecError."""
-        return api.compile(
-            self.source, overrides=(*self.overrides, *overrides), choices={**self.choices, **point}
-        )
+        return api.compile(self.source, overrides=(*self.overrides, *overrides), choices={**self.choices, **point})
 
     @cached_property
     def split(self) -> tuple[tuple[Item, ...], tuple[Item, ...]]:

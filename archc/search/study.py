@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from archc.runtime.engine import Engine, cause_of
+from archc.search.domain import Key
 from archc.search.leaderboard import best
 from archc.search.order import Order
 from archc.search.racing import Race, rungs
@@ -34,7 +35,7 @@ class Study:
         self._items = len(order.split[0])
         self._race = Race(rungs(self._items, order.first, order.eta), order.eta, order.alpha)
         self._waiting = list(order.start)
-        self._tried: set[tuple[tuple[str, object], ...]] = set()
+        self._tried: set[Key] = set()
 
     @property
     def best(self) -> Trial | None:
@@ -62,14 +63,14 @@ class Study:
         points: list[Point] = []
         while self._waiting and len(points) < count:
             point = self._waiting.pop(0)
-            if self._is_new(point) and self.order.domain.space.is_valid(point) and self.order.domain.allowed(point):
+            if self._is_new(point) and self.order.domain.holds(point):
                 points.append(point)
         if len(points) < count:
             points += [one for one in await self._sampler.ask(count - len(points)) if self._is_new(one)]
         return points
 
     def _is_new(self, point: Point) -> bool:
-        key = tuple(sorted(point.items()))
+        key = self.order.domain.key(point)
         is_new = key not in self._tried
         self._tried.add(key)
         return is_new
@@ -151,4 +152,3 @@ class Study:
             there, whole = aim.values(leader.figures(trial.items)), aim.values(leader.figures())
             values = tuple(w + own - other for w, own, other in zip(whole, values, there, strict=True))
         return Told(trial.number, point, values, trial.items, aim.violations(trial.figures()))
-
