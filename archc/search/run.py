@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Protocol, TypeVar
 
@@ -63,18 +63,14 @@ async def search(order: Order, watch: Watch) -> Found:
     if order.budget is None and order.trials is None:
         raise SpecError(errors.NoSearchLimit())
     engine = api.engine(seed=order.seed, journal=order.journal, budget=order.budget)
-    proposer = sampler(
-        order.sampler,
-        Setting(order.domain, order.seed, len(order.aim.goals), _adviser(order, engine), _about(order)),
-    )
-    if order.domain.fresh(_first(order), ()) is None:
-        problem, hint = (
-            "no point meets the constraints",
-            "loosen one: " + ", ".join(one.text for one in order.aim.constraints),
-        )
+    setting = Setting(order.domain, order.seed, len(order.aim.goals), about=_about(order))
+    sampler(order.sampler, setting)  # whatever is wrong is said before anything is written
+    if order.domain.fresh(Random(order.seed), ()) is None:
+        limits = ", ".join(one.text for one in order.aim.constraints)
+        problem, hint = "no point meets the constraints", f"loosen one: {limits}"
         raise SpecError(errors.NothingToSearch(problem=problem, hint=hint))
-    order.split  # noqa: B018 (raises before anything is written)
     with closing(Folder(order)) as folder:
+        proposer = sampler(order.sampler, replace(setting, advise=_adviser(order, engine, folder)))
         async with engine, Grading(order.task) as grading:
             return await watch.working(_searched(order, folder, engine, grading, proposer, watch), engine)
 
