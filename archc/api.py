@@ -111,6 +111,8 @@ def closed_text(
     """The YAML of a point of a spec, as a closed spec to be put into a folder. Raises SpecError."""
     document = read_document(source)
     root = _moved(_changed(document.root, overrides, choices), Path(source.name).parent, folder)
+    if isinstance(root, Table):
+        root = replace(root, entries=tuple(entry for entry in root if entry.key != "search"))
     return write_document(replace(document, root=root, comments=()), "yaml")
 
 

@@ -20,6 +20,7 @@ from archc.diagnostics import SpecError
 from archc.planning.plan import Plan
 from archc.search.domain import Domain
 from archc.search.objective import Aim
+from archc.search.samplers import DEFAULT
 from archc.source import Source
 from archc.spec.model import Budget
 from archc.spec.space.hole import Value
@@ -47,7 +48,7 @@ class Order:
     overrides: tuple[str, ...] = ()
     choices: Mapping[str, Value] = field(default_factory=dict)
     """Choices that are closed for all trials."""
-    sampler: str = "gp"
+    sampler: str = DEFAULT
     seed: int = 0
     budget: Budget | None = None
     """For all of it: the search, the confirmation and the baselines."""
