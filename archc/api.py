@@ -31,7 +31,7 @@ from archc.runtime.trace import Listener
 from archc.source import Source, Span
 from archc.spec import document as documents
 from archc.spec.located import Entry, Leaf, Listing, Located, Table
-from archc.spec.model import Budget, Spec
+from archc.spec.model import Aims, Budget, Spec
 from archc.spec.overrides import override
 from archc.spec.params import with_given
 from archc.spec.reading import read_spec
@@ -39,6 +39,7 @@ from archc.spec.space import points as spaces
 from archc.spec.space.choices import closed, open_choices
 from archc.spec.space.hole import Value
 from archc.spec.space.requirements import broken
+from archc.spec.validation import validated
 from archc.spec.yaml import MAX_CHARACTERS
 
 Plan = planning.Plan
@@ -142,6 +143,17 @@ def _changed(
 ) -> Located:
     root = override(root, overrides)
     return closed(with_given(root, given) if given else root, choices)
+
+
+def aims(source: Source) -> Aims:
+    """What a spec says that a search of it looks for. Raises SpecError."""
+    root = read_document(source).root
+    entry = root.get("search") if isinstance(root, Table) else None
+    found: list[Diagnostic] = []
+    aims = validated(Aims, entry.value, "search", found) if entry else None
+    if found:
+        raise SpecError(*found)
+    return aims or Aims()
 
 
 def read_document(source: Source) -> documents.Document:

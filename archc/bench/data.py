@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, Final
 
 from archc import errors
-from archc.bench.task import LETTERS, Keys, Task
+from archc.bench.task import LETTERS, Keys, Task, built_in, read_task
 from archc.calls import Message
 from archc.diagnostics import SpecError, did_you_mean
 from archc.runtime import batch
@@ -217,3 +217,18 @@ def guessed(path: Path) -> tuple[Task, str]:
     others = "".join(f", {word} from `{key}`" for word, key in (("choices", choices), ("passages", passages)) if key)
     said = f"took the question from `{question}`, the answer from `{answer}`{others}; graded by `{task.grader}`"
     return task, said
+
+
+def task_of(name: str) -> tuple[Task, Path | None, str]:
+    """A built-in task, or that of a file; the folder of its data where that is not the common one; what was guessed.
+
+    Raises SpecError if there is none.
+    """
+    path = Path(name)
+    match path.suffixes[-2:]:
+        case [*_, ".jsonl"] | [".jsonl", ".gz"]:
+            task, said = guessed(path)
+            return task, None, said
+        case [*_, ".yaml" | ".yml"]:
+            return read_task(path), path.parent, ""
+    return built_in(name), None, ""

@@ -16,11 +16,11 @@ import archc
 from archc import api
 from archc.bench.baselines import baselines
 from archc.bench.compare import Comparison
-from archc.bench.data import Selection, guessed, load
+from archc.bench.data import Selection, load, task_of
 from archc.bench.folder import Graded
 from archc.bench.measure import Order, Outcome, measure
 from archc.bench.summary import Record, estimated, percent
-from archc.bench.task import Task, built_in, names, read_task
+from archc.bench.task import built_in, names
 from archc.cli._ending import EXHAUSTED, FAILED, INTERRUPTED, OK, show
 from archc.cli._options import AsJson, Choose, From, Sets, Skip, chosen
 from archc.cli._screen import BatchScreen
@@ -77,7 +77,7 @@ def bench(
     console = Console(stderr=True, quiet=quiet or as_json, highlight=False)
     if plan.warnings and not (quiet or as_json):
         show(plan.warnings, as_json=False)
-    chosen_task, beside, said = _task(task)
+    chosen_task, beside, said = task_of(task)
     if said:
         console.print(said, markup=False, soft_wrap=True)
     selection = Selection(slice, shuffle_seed, limit)
@@ -116,18 +116,6 @@ def bench(
     else:
         print(shown("\n".join([_told(order, outcome), *(_rival(name, rival) for name, rival in rivals)])))
     raise typer.Exit(_code(outcome))
-
-
-def _task(name: str) -> tuple[Task, Path | None, str]:
-    """The task, the folder of its data where that is not the common one, and what was guessed."""
-    path = Path(name)
-    match path.suffixes[-2:]:
-        case [*_, ".jsonl"] | [".jsonl", ".gz"]:
-            task, said = guessed(path)
-            return task, None, said
-        case [*_, ".yaml" | ".yml"]:
-            return read_task(path), path.parent, ""
-    return built_in(name), None, ""
 
 
 def _placed(order: Order, spec: Path) -> Order:

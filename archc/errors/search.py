@@ -26,6 +26,13 @@ class UnfitConstraint(Diagnostic):
     text: str
 
 
+class NoTask(Diagnostic):
+    """A search without a task."""
+
+    title = "no task is given: on which questions should the architectures be good?"
+    help = "--task gsm8k, or --task questions.jsonl; `archc bench --tasks` lists the tasks"
+
+
 class NoSearchLimit(Diagnostic):
     """A search that nothing would end."""
 

@@ -84,11 +84,10 @@ class Folder:
             order.source, overrides=order.overrides, choices={**order.choices, **trial.point}, folder=path.parent
         )
         measured = trial.figures()
-        goals = ", ".join(f"{goal.text} {goal.sign * goal.value(measured):.4g}" for goal in order.aim.goals)
         head = [
             f"Found by `archc search {order.source.name}` (archc {order.version}), search {self.id}, "
             f"trial {trial.number} of {order.sampler}.",
-            f"On {trial.items} items of {order.task.name} that the search saw: {goals}; "
+            f"On {trial.items} items of {order.task.name} that the search saw: {order.aim.told(measured)}; "
             f"{measured['calls']:.1f} calls, {measured['tokens']:,.0f} tokens an item.",
             *said,
             f"Written {datetime.now(UTC):%Y-%m-%d}.",
@@ -110,11 +109,21 @@ def _one_line(text: str) -> str:
 
 def manifest_of(path: Path) -> Mapping[str, Any]:
     """What a folder's search is. Raises SpecError if it holds none."""
+    return _read(path, MANIFEST, ("id", "seconds", "sampler", "asked"))
+
+
+def leaderboard_of(path: Path) -> Mapping[str, Any]:
+    """The trials of a folder's search. Raises SpecError if it has none yet."""
+    return _read(path, LEADERBOARD, ("goals", "ranked", "trials"))
+
+
+def _read(path: Path, name: str, keys: Sequence[str]) -> Mapping[str, Any]:
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        manifest["id"], manifest["seconds"], manifest["sampler"]
+        content = json.loads((path / name).read_text(encoding="utf-8"))
+        if all(key in content for key in keys):
+            return dict(content)
     except OSError:
-        raise SpecError(errors.NotASearch(path=str(path), problem=f"there is no {MANIFEST}")) from None
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise SpecError(errors.NotASearch(path=str(path), problem=f"{MANIFEST} is not as it was written")) from None
-    return dict(manifest)
+        raise SpecError(errors.NotASearch(path=str(path), problem=f"there is no {name}")) from None
+    except (ValueError, TypeError, RecursionError):
+        pass
+    raise SpecError(errors.NotASearch(path=str(path), problem=f"{name} is not as it was written"))

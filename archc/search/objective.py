@@ -113,6 +113,10 @@ class Aim:
         """Of every goal, to be large."""
         return tuple(goal.value(figures) for goal in self.goals)
 
+    def told(self, figures: Figures) -> str:
+        """The goals' values for people."""
+        return ", ".join(f"{goal.text} {goal.sign * goal.value(figures):.4g}" for goal in self.goals)
+
     def violations(self, figures: Figures) -> tuple[float, ...]:
         """Of every constraint. Where a figure is not known, it holds so far."""
         known = (conditions.names(one.expr) <= figures.keys() for one in self.constraints)

@@ -74,6 +74,8 @@ class Order:
     """Points to try first."""
     adviser: str = ""
     """The model, by its name in the spec, that the `llm` sampler asks."""
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    """What it was made of, JSON-ready."""
 
     @cached_property
     def space(self) -> Space:
@@ -147,6 +149,7 @@ class Order:
         return {
             **self.kept(),
             "versions": {"archc": self.version, "python": platform.python_version(), "system": sys.platform},
+            "asked": dict(self.asked),
             "text": self.source.text,
             "form": self.source.form,
             "points": self.space.count(),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from archc import api, errors
 from archc.bench.folder import write_json
@@ -26,8 +26,6 @@ from archc.search.study import Study
 from archc.search.trial import Course, Trial
 from archc.spec.model import Budget
 
-T = TypeVar("T")
-
 
 class Watch(Protocol):
     """Who looks on."""
@@ -41,7 +39,7 @@ class Watch(Protocol):
     def say(self, text: str) -> None:
         """Something is about to be done."""
 
-    async def working(self, work: Awaitable[T], engine: Engine) -> T:
+    async def working(self, work: Coroutine[Any, Any, Found], engine: Engine) -> Found:
         """Waits for the work, and for whoever stops it."""
 
 
@@ -50,6 +48,8 @@ class Found:
     """How a search ended."""
 
     trials: tuple[Trial, ...]
+    best: Trial | None
+    """The winner; without a confirmation the first of the leaderboard."""
     verdict: Verdict | None
     summary: dict[str, Any]
     stopped: bool
@@ -106,7 +106,7 @@ async def _searched(
         folder.specs(study.trials, winner, [summary["said"][0]])
         write_json(order.folder / SUMMARY, summary)
         write_study(order.folder / STUDY, order.source.name, order.aim, order.space.holes, study.trials)
-    return Found(tuple(study.trials), verdict, summary, engine.stopped)
+    return Found(tuple(study.trials), winner, verdict, summary, engine.stopped)
 
 
 def _part(budget: Budget, share: float) -> Budget:
