@@ -12,6 +12,7 @@ from typing import Any
 from archc import errors
 from archc.bench.data import Item
 from archc.bench.graders import WRONG, grade
+from archc.bench.pools import ungraded
 from archc.bench.summary import Record
 from archc.bench.task import Task
 from archc.calls import NOTHING, Spend
@@ -79,7 +80,16 @@ class Graded(Output):
             "error": run.error.headline if run.error else run.exhausted or None,
             "text": run.text,
             "run_id": self.run_id,
+            **self._pool(run, item),
         }
+
+    def _pool(self, run: Run, item: Item) -> dict[str, Any]:
+        """The candidates, each graded, where there are several or something is known of them."""
+        entries = list(ungraded(run.candidates, self._task))
+        texts = dict.fromkeys(text for text, _ in entries if text is not None)
+        right = {text: grade(self._task.grader, text, item.golds, item.choices).correct for text in texts}
+        pool = [{**entry, "correct": text is not None and right[text]} for text, entry in entries]
+        return {"pool": pool} if pool else {}
 
 
 @dataclass(frozen=True)

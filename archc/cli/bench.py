@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +20,7 @@ from archc.bench.compare import Comparison
 from archc.bench.data import Selection, guessed, load
 from archc.bench.folder import Graded
 from archc.bench.measure import Order, Outcome, measure
+from archc.bench.metrics.intervals import Estimate
 from archc.bench.summary import Record, estimated, percent
 from archc.bench.task import Task, built_in, names, read_task
 from archc.cli._ending import EXHAUSTED, FAILED, INTERRUPTED, OK, show
@@ -58,7 +60,10 @@ def bench(
     trace: Annotated[Path | None, typer.Option(help="Append every event to this file as JSONL.")] = None,
     skip: Skip = [],
     against: Annotated[
-        bool, typer.Option("--baselines", help="Compare with one greedy answer, and with a vote for the same tokens.")
+        bool,
+        typer.Option(
+            "--baselines", help="Compare with one greedy answer, and with a vote and best-of-n for the same tokens."
+        ),
     ] = False,
     listed: Annotated[bool, typer.Option("--tasks", help="List the built-in tasks.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the summary.")] = False,
@@ -73,7 +78,8 @@ def bench(
         return
     if spec is None or not task:
         raise typer.BadParameter("give a SPEC and --task; `archc bench --tasks` lists the tasks")
-    plan = api.compile(api.read(spec, form), overrides=sets, choices=chosen(choose), skip=skip)
+    source, choices = api.read(spec, form), chosen(choose)
+    plan = api.compile(source, overrides=sets, choices=choices, skip=skip)
     console = Console(stderr=True, quiet=quiet or as_json, highlight=False)
     if plan.warnings and not (quiet or as_json):
         show(plan.warnings, as_json=False)
@@ -100,7 +106,12 @@ def bench(
         if against and not outcome.stopped:
 
             def compiled(pipeline: str) -> Plan:
-                return api.compile(api.read(spec, form), overrides=[*sets, f"pipeline={pipeline}"], skip=skip)
+                changed = [*sets, f"pipeline={pipeline}"]
+                left = {
+                    hole.path for hole in api.space(source, overrides=changed).holes
+                }  # others went with their steps
+                there = {path: value for path, value in choices.items() if path in left}
+                return api.compile(source, overrides=changed, choices=there, skip=skip)
 
             def measured(other: Order) -> Outcome:
                 console.print(f"baseline {other.folder.name}", markup=False, soft_wrap=True)
@@ -223,6 +234,27 @@ def _rival(name: str, rival: Comparison) -> str:
     return f"against {name} ({about}): {more}; {rival.verdict}"
 
 
+_K = re.compile(r"\bk\b")
+
+
+def _pool(pool: dict[str, Any]) -> Iterator[str]:
+    """Lines on the candidates of the items, where these end with several, and on how sure they are."""
+    if curves := pool.get("curves"):
+        coverage = ", ".join(f"{100 * at['value']:.1f} % @{at['k']}" for at in curves["pass@k"])
+        beyond = pool["fits"].get("beta_binomial", {}).get("at", {})
+        more = ", ".join(f"{100 * value:.1f} % @{k}" for k, value in beyond.items())
+        yield f"pass@k: {coverage}" + (f"; to expect: {more}" if more else "")
+        ends = [(name, curve[-1]) for name, curve in curves.items() if name != "pass@k"]
+        yield ", ".join(
+            f"{_K.sub(str(at['k']), name)} {percent(Estimate(at['value'], at['low'], at['high']))}" for name, at in ends
+        )
+    for name, told in pool.get("confidence", {}).items():
+        if area := told["auroc"]:
+            error = f", calibration error {told['ece']:.3f}" if "ece" in told else ""
+            interval = "" if area["low"] is None else f" [{area['low']:.2f}, {area['high']:.2f}]"
+            yield f"{name} tells right from wrong: AUROC {area['value']:.2f}{interval}{error}"
+
+
 def _code(outcome: Outcome) -> int:
     batch = outcome.batch
     if outcome.stopped:
@@ -244,6 +276,7 @@ def _told(order: Order, outcome: Outcome) -> str:
     lines.append(f"{cost['calls']:,.1f} calls, {cost['tokens']:,.0f} tokens{usd} an item")
     if summary["seconds"]["p50"] is not None:
         lines.append("seconds: " + ", ".join(f"{name} {value:.2f}" for name, value in summary["seconds"].items()))
+    lines += _pool(summary.get("pool", {}))
     if others := {status: count for status, count in summary["status"].items() if status != "ok"}:
         lines.append(", ".join(f"{count} {status}" for status, count in others.items()))
         lines += [f"  {count} × {reason}" for reason, count in summary["errors"].items()]
