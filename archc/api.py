@@ -23,6 +23,7 @@ from archc.lowering.scope import Loader
 from archc.ops import VOCABULARY
 from archc.planning import plan as planning
 from archc.planning.show import show_plan
+from archc.runtime.records import Recorded
 from archc.runtime.replay import recorded_run, replayed
 from archc.runtime.run import Run
 from archc.runtime.session import Session, World, connect
@@ -311,16 +312,24 @@ def session(
     return Session(plan, world, seed=seed, journal=journal, budget=budget, listeners=listeners, name=name)
 
 
-async def replay(run: str, journal: Path | None = None) -> AsyncIterator[tuple[Run, bool | None]]:
+def recorded(run: str, journal: Path | None = None) -> tuple[Plan, Recorded]:
+    """The plan of a run of the journal, and what it was asked. Raises RunError if the journal has no such run."""
+    told = recorded_run(journal or default_journal(), run)
+    assert told.recipe
+    return recompile(told.recipe), told
+
+
+async def replay(
+    run: str, journal: Path | None = None, listeners: Sequence[Listener] = ()
+) -> AsyncIterator[tuple[Run, bool | None]]:
     """A run of the journal told again without models or servers: each query's Run, and whether it is what it was.
 
-    None stands for a query that had not ended. Raises RunError if the journal has no such run or lacks a call.
+    None stands for a query that had not ended. Listeners hear each query's events, and `left`: the candidates that
+    leave each node. Raises RunError if the journal has no such run or lacks a call.
     """
-    path = journal or default_journal()
-    recorded = recorded_run(path, run)
-    assert recorded.recipe
-    async for told in replayed(recompile(recorded.recipe), recorded, path, asyncio.sleep):
-        yield told
+    plan, told = recorded(run, journal)
+    async for one in replayed(plan, told, journal or default_journal(), asyncio.sleep, listeners):
+        yield one
 
 
 async def run(
