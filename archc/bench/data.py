@@ -13,6 +13,7 @@ from random import Random
 from typing import Any, Final
 
 from archc import errors
+from archc.bench.databases import database_path, schema_of
 from archc.bench.graders import WITHOUT_ANSWER
 from archc.bench.task import LETTERS, Keys, Task
 from archc.calls import Message
@@ -33,6 +34,8 @@ class Item:
     choices: tuple[str, ...] = ()
     record: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """All that the data says of it."""
+    database: Path | None = None
+    """The file of the database that it is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,8 @@ def load(task: Task, selection: Selection, folder: Path | None) -> Data:
         raise SpecError(errors.NoSuchSlice(task=task.name, slice=name, hint=did_you_mean(name, task.slices)))
     path = _path(task, task.slices[name] if name else next(iter(task.slices.values())), folder)
     content, records = records_of(path)
-    items = [_item(task, path, number, record) for number, record in enumerate(records, 1)]
+    schemas = _schemas(task, folder)
+    items = [_item(task, path, number, record, schemas, folder) for number, record in enumerate(records, 1)]
     _refuse_twins(path, items)
     whole = len(items)
     if match[2] or match[3]:
@@ -116,7 +120,20 @@ def records_of(path: Path) -> tuple[bytes, list[Mapping[str, Any]]]:
     return content, records
 
 
-def _item(task: Task, path: Path, number: int, record: Mapping[str, Any]) -> Item:
+def _schemas(task: Task, folder: Path | None) -> Mapping[str, str]:
+    """The tables of databases by their names, where a file tells them."""
+    records = records_of(_path(task, task.schemas, folder))[1] if task.schemas else ()
+    return {str(record.get("id")): str(record.get("schema")) for record in records}
+
+
+def _item(
+    task: Task,
+    path: Path,
+    number: int,
+    record: Mapping[str, Any],
+    schemas: Mapping[str, str],
+    folder: Path | None,
+) -> Item:
     keys = task.keys
     question = at(record, keys.question)
     choices = tuple(texts(at(record, keys.choices)))
@@ -126,8 +143,16 @@ def _item(task: Task, path: Path, number: int, record: Mapping[str, Any]) -> Ite
         raise SpecError(errors.BadInput(path=str(path), line=number, problem=f"it has no `{lacking}`"))
     golds += [text for text in texts(at(record, keys.aliases)) if text not in golds]
     parts = {name: "\n".join(texts(at(record, key))) for name, key in task.parts.items()}
+    database = None
+    if task.databases:
+        name = str(at(record, keys.database))
+        database = database_path(task.databases, name, folder)
+        if database is None or not database.is_file():
+            where = f"`{folder}`" if folder else "this folder"
+            raise SpecError(errors.NoTaskData(task=task.name, path=f"{database or name}", where=where))
+        parts["schema"] = schemas.get(name) or schema_of(database)
     asked = task.asked(question, choices, tuple(texts(at(record, keys.passages))), parts)
-    return Item(str(record.get(keys.id, number)), asked, tuple(golds), choices, record)
+    return Item(str(record.get(keys.id, number)), asked, tuple(golds), choices, record, database)
 
 
 def _golds(task: Task, answers: Sequence[str], choices: Sequence[str]) -> Iterator[str]:

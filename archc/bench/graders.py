@@ -30,10 +30,13 @@ Grader = Literal[
     "against",
     "asserts",
     "stdio",
+    "sql",
+    "sql_subset",
 ]
 """`numeric` compares by value, `choice` by letter, `exact` without case and outer punctuation, `words` as SQuAD does,
 `contains` looks for a right answer within the text, `f1` counts shared words, `math` asks `math-verify`, `game24` works
-out the expression, `literal` compares values of Python. `function`, `against`, `asserts` and `stdio` run programs."""
+out the expression, `literal` compares values of Python. `function`, `against`, `asserts` and `stdio` run programs,
+`sql` and `sql_subset` queries."""
 
 WITHOUT_ANSWER: Final[frozenset[str]] = frozenset({"function", "asserts", "stdio"})
 """Those that need no right answer."""

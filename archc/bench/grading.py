@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Final, Self
 
-from archc.bench import programs
+from archc.bench import programs, queries
 from archc.bench.data import Item
 from archc.bench.graders import WRONG, Grade, grade
 from archc.bench.task import Task
@@ -21,8 +21,10 @@ _RUNNING: Final[Mapping[str, Callable[[Sandbox, Task, str, Item], Awaitable[Grad
     "against": programs.graded_against,
     "asserts": programs.graded_asserts,
     "stdio": programs.graded_stdio,
+    "sql": queries.graded_query,
+    "sql_subset": queries.graded_lenient,
 }
-"""Graders that run programs."""
+"""Graders that run what a model wrote."""
 
 
 class Grading:

@@ -46,6 +46,8 @@ class Keys(_Part):
     """What tests import."""
     inputs: str = "inputs"
     """A list of what a program reads."""
+    database: str = "db_id"
+    """The name of a database."""
     outputs: str = "outputs"
     """A list of what it should print then."""
 
@@ -68,6 +70,10 @@ class Task(_Part):
     """Parameters of `extract`, for runs that don't extract an answer themselves. Without it, the whole text counts."""
     gold: dict[str, Any] = {}
     """The same for the right answer, where it is written out."""
+    databases: str = ""
+    """The path of a database, with `{database}` for its name; then `{schema}` in the prompt stands for its tables."""
+    schemas: str = ""
+    """A JSONL file with `schema` by `id`, where the tables are not told as the databases have them."""
     grader: Grader
     seconds: float = Field(5.0, gt=0, le=600)
     """The most that one test of a program, or one query, may take."""
