@@ -74,10 +74,10 @@ class Tab:
         assert "exceptionDetails" not in told, told
         return told["result"].get("value")
 
-    async def picture(self, path: Path) -> None:
+    async def picture(self) -> bytes:
         """The whole page as PNG."""
         told = await self.send("Page.captureScreenshot", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(told["data"]))
+        return base64.b64decode(told["data"])
 
 
 @contextlib.asynccontextmanager

@@ -11,10 +11,8 @@ from typing import Any
 
 from archc import errors
 from archc.bench.data import Item
-from archc.bench.graders import WRONG, grade
-from archc.bench.pools import ungraded
+from archc.bench.grading import Grading
 from archc.bench.summary import Record
-from archc.bench.task import Task
 from archc.calls import NOTHING, Spend
 from archc.diagnostics import RunError, SpecError
 from archc.runtime.batch import Output
@@ -40,56 +38,23 @@ class Costs:
 class Graded(Output):
     """The lines of a run: each answer graded when it is there."""
 
-    def __init__(self, folder: Path, key: str, task: Task, items: Sequence[Item], costs: Costs) -> None:
+    def __init__(self, folder: Path, key: str, grading: Grading, items: Sequence[Item], costs: Costs) -> None:
         """Raises SpecError if another spec, seed or task began the folder, or it cannot be written."""
         super().__init__(folder / ITEMS, key)
         self.run_id = ""
         """The run's in the journal, which tells it again."""
-        self._task = task
+        self._grading = grading
         self._items = {item.id: item for item in items}
         self._costs = costs
         self.records = {str(record["id"]): record for record in lines(self.path)}
         """By id, the last of each."""
 
-    def write(self, run: Run) -> None:
+    async def write(self, run: Run) -> None:
         """Grades the answer and appends it. Raises RunError if it can't, SpecError if a grader is missing."""
-        record = self._record(run)
+        record = await self._grading.record(run, self._items[run.id], self._costs.spent[run.id])
+        record["run_id"] = self.run_id
         self.append(record)
         self.records[run.id] = record
-
-    def _record(self, run: Run) -> dict[str, Any]:
-        item, spent = self._items[run.id], self._costs.spent[run.id]
-        answer = None if run.answer is None or run.abstained else self._task.found(run.answer)
-        graded = WRONG if answer is None else grade(self._task.grader, answer, item.golds, item.choices)
-        unasked = run.status == "exhausted" and not spent.calls
-        return {
-            "id": run.id,
-            "status": "unasked" if unasked else run.status,
-            "answer": answer,
-            "gold": list(item.golds),
-            "correct": graded.correct,
-            "score": graded.score,
-            "abstained": run.abstained,
-            "calls": spent.calls,
-            "cached": run.cached,
-            "prompt_tokens": spent.prompt,
-            "completion_tokens": spent.completion,
-            "tokens": spent.tokens,
-            "usd": spent.usd,
-            "seconds": round(run.seconds, 6),
-            "error": run.error.headline if run.error else run.exhausted or None,
-            "text": run.text,
-            "run_id": self.run_id,
-            **self._pool(run, item),
-        }
-
-    def _pool(self, run: Run, item: Item) -> dict[str, Any]:
-        """The candidates, each graded, where there are several or something is known of them."""
-        entries = list(ungraded(run.candidates, self._task))
-        texts = dict.fromkeys(text for text, _ in entries if text is not None)
-        right = {text: grade(self._task.grader, text, item.golds, item.choices).correct for text in texts}
-        pool = [{**entry, "correct": text is not None and right[text]} for text, entry in entries]
-        return {"pool": pool} if pool else {}
 
 
 @dataclass(frozen=True)

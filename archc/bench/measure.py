@@ -7,7 +7,7 @@ import platform
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from archc import api
 from archc.bench.data import Data, Selection, questions
 from archc.bench.folder import MANIFEST, SUMMARY, Costs, Graded, write_json
+from archc.bench.grading import Grading
 from archc.bench.summary import Record, summarised
 from archc.bench.task import Task
 from archc.planning.plan import Plan
@@ -108,7 +109,8 @@ async def measure(
     Raises SpecError if something else began the folder or a grader is missing, RunError if nothing can go on.
     """
     costs = Costs()
-    graded = Graded(order.folder, order.key, order.task, order.data.items, costs)
+    grading = Grading(order.task)
+    graded = Graded(order.folder, order.key, grading, order.data.items, costs)
     with closing(graded):
         session = api.session(
             order.plan,
@@ -118,7 +120,7 @@ async def measure(
             listeners=(costs, *listeners),
             name=_digest(f"bench {order.key} {order.folder.resolve()}"),
         )
-        async with session:
+        async with grading, session:
             graded.run_id = session.run
             write_json(order.folder / MANIFEST, order.manifest(session))
             on_start(session, graded)
@@ -128,6 +130,8 @@ async def measure(
                 on_item(run, graded.records[run.id])
 
             batch = await working(run_batch(session, items, graded, order.parallel, ended), session)
+            ungraded = sum(graded.records.get(i.id, {}).get("status") == "ungraded" for i in order.data.items)
+            batch = replace(batch, done=batch.done - ungraded, failed=batch.failed + ungraded)
             if not (batch.failed or batch.exhausted or session.stopped):
                 await session.end()
         records = list(graded.records.values())

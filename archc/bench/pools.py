@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from hashlib import sha256
 from typing import Any, Final
 
 from archc.bench.metrics.confidence import aurc, auroc, brier, calibration, ece, risk_coverage
@@ -35,6 +36,8 @@ POINTS: Final = 50
 """Of a risk-coverage curve, at most."""
 _DRAWS, _WORK, _FEWEST = 2000, 1_000_000, 200
 """Resamples for an interval: fewer for many items, whose mean is near to normal anyway."""
+_LONGEST: Final = 200
+"""Characters of an answer, a program for example, beyond which its digest stands for it."""
 _RANKED: Final = 2000
 """Items up to which what depends on their order gets an interval: it takes time that grows with their square."""
 
@@ -61,6 +64,8 @@ def _ungraded(candidate: Candidate, task: Task) -> tuple[str | None, dict[str, A
         return None, {"answer": None, **entry}
     found = candidate.answer or (task.extraction.answer(candidate.text) if task.extraction else None)
     key = found.key if found else None if task.extraction else candidate.text.strip()
+    if key and len(key) > _LONGEST:
+        key = sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
     return task.found(found.text if found else candidate.text), {"answer": key, **entry}
 
 

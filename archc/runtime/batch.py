@@ -140,7 +140,7 @@ class Output:
             self.done.add(id)
         return len(line)
 
-    def write(self, run: Run) -> None:
+    async def write(self, run: Run) -> None:
         """Appends one answer, on disk before it returns. Raises RunError if that cannot be."""
         self.append(run.as_json())
 
@@ -178,7 +178,7 @@ async def run_batch(
             run = await session.answer(item.question, item.id)
             counts[run.status] += 1
             if run.status != "stopped":  # the same command answers it
-                output.write(run)
+                await output.write(run)
                 on_run(run)
             if session.breach:
                 raise RunError(session.breach)
