@@ -24,6 +24,7 @@ from archc.ops import VOCABULARY
 from archc.planning import plan as planning
 from archc.planning.show import show_plan
 from archc.runtime.engine import Engine, World, connect
+from archc.runtime.records import Recorded
 from archc.runtime.replay import recorded_run, replayed
 from archc.runtime.run import Run
 from archc.runtime.session import Session
@@ -104,6 +105,12 @@ def space(
     """
     source = spec if isinstance(spec, Source) else read(spec)
     return spaces.space(_changed(read_document(source).root, overrides, choices))
+
+
+def left_of(choices: Mapping[str, Value], source: Source, overrides: Iterable[str]) -> dict[str, Value]:
+    """The choices that are still there after overrides: others went with their steps. Raises SpecError."""
+    left = {hole.path for hole in space(source, overrides=overrides).holes}
+    return {path: value for path, value in choices.items() if path in left}
 
 
 def closed_text(
@@ -369,16 +376,24 @@ def _world() -> World:
     return World(time.monotonic, asyncio.sleep, key_source(os.environ), connect, time.time)
 
 
-async def replay(run: str, journal: Path | None = None) -> AsyncIterator[tuple[Run, bool | None]]:
+def recorded(run: str, journal: Path | None = None) -> tuple[Plan, Recorded]:
+    """The plan of a run of the journal, and what it was asked. Raises RunError if the journal has no such run."""
+    told = recorded_run(journal or default_journal(), run)
+    assert told.recipe
+    return recompile(told.recipe), told
+
+
+async def replay(
+    run: str, journal: Path | None = None, listeners: Sequence[Listener] = ()
+) -> AsyncIterator[tuple[Run, bool | None]]:
     """A run of the journal told again without models or servers: each query's Run, and whether it is what it was.
 
-    None stands for a query that had not ended. Raises RunError if the journal has no such run or lacks a call.
+    None stands for a query that had not ended. Listeners hear each query's events, and `left`: the candidates that
+    leave each node. Raises RunError if the journal has no such run or lacks a call.
     """
-    path = journal or default_journal()
-    recorded = recorded_run(path, run)
-    assert recorded.recipe
-    async for told in replayed(recompile(recorded.recipe), recorded, path, asyncio.sleep):
-        yield told
+    plan, told = recorded(run, journal)
+    async for one in replayed(plan, told, journal or default_journal(), asyncio.sleep, listeners):
+        yield one
 
 
 async def run(

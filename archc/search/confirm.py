@@ -106,7 +106,7 @@ async def _rivals(
     """The baselines on the same items, as long as the budget lasts."""
 
     def compiled(pipeline: str) -> Plan:
-        return order.compiled(winner.trial.point, (f"pipeline={pipeline}",))
+        return order.compiled(winner.trial.point, pipeline)
 
     if single := await _best_single(order, course, winner.trial, compiled):
         name, plan = single

@@ -105,9 +105,13 @@ class Order:
                 self._plans[key] = None
         return self._plans[key]
 
-    def compiled(self, point: Point, overrides: Sequence[str] = ()) -> Plan:
-        """A point's plan, with more overrides. Raises SpecError."""
-        return api.compile(self.source, overrides=(*self.overrides, *overrides), choices={**self.choices, **point})
+    def compiled(self, point: Point, pipeline: str = "") -> Plan:
+        """A point's plan, with another pipeline if one is given as JSON. Raises SpecError."""
+        choices, overrides = {**self.choices, **point}, self.overrides
+        if pipeline:
+            overrides = (*overrides, f"pipeline={pipeline}")
+            choices = api.left_of(choices, self.source, overrides)
+        return api.compile(self.source, overrides=overrides, choices=choices)
 
     @cached_property
     def split(self) -> tuple[tuple[Item, ...], tuple[Item, ...]]:

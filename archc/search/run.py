@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -139,8 +140,8 @@ def _adviser(order: Order, engine: Engine, folder: Folder) -> Callable[[str], Aw
         nonlocal count
         count += 1
         point = order.domain.sample(Random(order.seed))
-        step = f'pipeline=[{{"generate": {{"model": "{order.adviser}"}}}}]'
-        plan = order.compiled(point, (step,))
+        step = json.dumps([{"generate": {"model": order.adviser}}])
+        plan = order.compiled(point, step)
         async with api.session(plan, seed=order.seed, engine=engine, name=f"{folder.id}/advice") as session:
             run = await session.answer(prompt, str(count))
         return run.text or ""
