@@ -14,6 +14,8 @@ from archc.cli._working import run_loop, shown
 from archc.exporters.recorded import Recording, read_trace
 from archc.report.bench import bench_report
 from archc.report.run import run_report, trace_report
+from archc.report.search import search_report
+from archc.search.folder import LEADERBOARD
 
 app = typer.Typer()
 
@@ -22,7 +24,10 @@ app = typer.Typer()
 def report(
     run: Annotated[
         str,
-        typer.Argument(help="A folder of `archc bench`, a trace, or the id of a run of the journal.", metavar="RUN"),
+        typer.Argument(
+            help="A folder of `archc bench` or `archc search`, a trace, or the id of a run of the journal.",
+            metavar="RUN",
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("report.html"),
     trace: Annotated[
@@ -36,7 +41,9 @@ def report(
     """
     sessions: tuple[Recording, ...] = read_trace(trace).sessions if trace else ()
     path = Path(run)
-    if path.is_dir():
+    if (path / LEADERBOARD).is_file():
+        text = search_report(path)
+    elif path.is_dir():
         text = run_loop(bench_report(path, sessions, journal))
     elif path.is_file():
         text = run_loop(trace_report(read_trace(path), journal))

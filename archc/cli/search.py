@@ -14,11 +14,13 @@ from archc import api
 from archc.bench.summary import percent
 from archc.calls import Spend
 from archc.cli._ending import EXHAUSTED, INTERRUPTED, OK
+from archc.cli._files import replace_file
 from archc.cli._options import AsJson, Choose, From, Sets, chosen
 from archc.cli._working import budget_of, fetching, run_loop, shown, to_its_end
+from archc.report.search import search_report
 from archc.runtime.engine import Engine
 from archc.search.asked import Asked, ordered, resumed
-from archc.search.folder import BEST, Folder
+from archc.search.folder import BEST, REPORT, Folder
 from archc.search.forecast import forecast
 from archc.search.leaderboard import ranked
 from archc.search.order import Order
@@ -155,7 +157,7 @@ def _forecast(order: Order) -> Iterator[str]:
     yield f"one architecture: {low:,} to {high:,} calls an item at most, by {known['looked_at']} of them"
     yield f"{known['items']['search']} items for the search, {known['items']['held_out']} held out"
     for unit, full in known["affords"].items():
-        yield f"{unit}: enough for {full[0]:,} to {full[1]:,} architectures in full; races and shared samples make it more"
+        yield f"{unit}: enough for {full[0]:,} to {full[1]:,} architectures in full; races and sharing make it more"
     for goal in order.aim.goals:
         yield f"goal: {goal.shown}"
     for limit in order.aim.constraints:
@@ -196,18 +198,24 @@ def _searched(order: Order, console: Console) -> Found:
         with fetching(console):
             return await search(order, Screen(console))
 
-    return run_loop(all_of_it())
+    found = run_loop(all_of_it())
+    replace_file(order.folder / REPORT, search_report(order.folder))
+    return found
 
 
 def _told(order: Order, found: Found) -> Iterator[str]:
     """The result for people, the most important first."""
     summary = found.summary
     yield from summary["said"]
-    spent, bank = summary["spent"], summary["bank"]
+    spent, searched = summary["spent"], summary["search"]
     usd = f", {spent['usd']:.4f} USD" if spent["usd"] else ""
     yield (
-        f"{summary['trials']} architectures tried, {summary['complete']} measured in full; {spent['calls']:,} calls "
-        f"and {spent['tokens']:,} tokens bought{usd}; all in full would take {bank['calls_of_all_trials_in_full']:,} calls"
+        f"{summary['trials']} architectures tried, {summary['complete']} measured in full, until {summary['ended']}; "
+        f"{spent['calls']:,} calls and {spent['tokens']:,} tokens bought{usd}"
+    )
+    yield (
+        f"the search took {searched['calls']:,} of these calls for {searched['calls_of_answers']:,} in answers (the "
+        f"rest is shared), and each architecture on all items would have taken {searched['calls_in_full']:,}"
     )
     if found.verdict:
         for name, against in found.verdict.rivals:
@@ -219,4 +227,4 @@ def _told(order: Order, found: Found) -> Iterator[str]:
     for trial in ranked(found.trials, order.aim)[:5]:
         yield f"  trial {trial.number}: {order.aim.told(trial.figures())}, {trial.figures()['calls']:.1f} calls an item"
     if found.best:
-        yield f"best in {order.folder / BEST}"
+        yield f"best in {order.folder / BEST}, report in {order.folder / REPORT}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -92,6 +92,38 @@ def bars(caption: str, rows: Sequence[Bar]) -> Markup:
         drawn.append(tag("text", row.text, x=end + 6, y=top + 27, class_="dim"))
     about = f"{caption}: " + "; ".join(f"{row.name} {row.text}" for row in rows)
     return figure(caption, picture(joined(*drawn), width, max(1, len(rows)) * height, about))
+
+
+Cells = Mapping[tuple[str, str], tuple[float, int]]
+"""By names across and down: a value, and how many measurements it is of."""
+
+
+def heat(caption: str, x: str, across: Sequence[str], y: str, down: Sequence[str], cells: Cells) -> Markup:
+    """A cell for each pair of names, the darker the more it is worth, with the value and how often it was measured."""
+    values = [value for value, _ in cells.values()]
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    wide, tall, left, top = 86, 34, 120, 40
+    drawn = [tag("text", cut(x, 40), x=left, y=12), tag("text", cut(y, 18), x=0, y=top - 8)]
+    drawn += [
+        tag("text", cut(name, 12), x=left + (i + 0.5) * wide, y=top - 8, text_anchor="middle", class_="dim")
+        for i, name in enumerate(across)
+    ]
+    for j, row in enumerate(down):
+        drawn.append(tag("text", cut(row, 16), x=0, y=top + j * tall + 21, class_="dim"))
+        for i, column in enumerate(across):
+            if (cell := cells.get((column, row))) is None:
+                continue
+            value, count = cell
+            share = (value - low) / (high - low) if high > low else 0.5
+            place = {"x": left + i * wide, "y": top + j * tall}
+            about = tag("title", f"{column}, {row}: {value:.3f}, {count} trials")
+            size = {"width": wide - 3, "height": tall - 3, "opacity": 0.12 + 0.5 * share}
+            drawn.append(tag("rect", about, **place, **size, class_="s0"))
+            text = f"{value:.3f} ({count})"
+            middle = {"x": place["x"] + (wide - 3) / 2, "y": place["y"] + 20}
+            drawn.append(tag("text", text, **middle, text_anchor="middle"))
+    whole = picture(joined(*drawn), left + len(across) * wide, top + len(down) * tall, caption, wide=True)
+    return figure(caption, scrolled(whole, caption))
 
 
 @dataclass(frozen=True)

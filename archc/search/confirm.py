@@ -14,7 +14,7 @@ from archc.bench.data import Item, Selection
 from archc.bench.folder import Measured, read_folder
 from archc.bench.metrics.intervals import Estimate, bootstrap, paired_difference, wilson
 from archc.bench.summary import Record
-from archc.calls import Spend
+from archc.calls import NOTHING, Spend
 from archc.planning.plan import Plan
 from archc.runtime.engine import Engine
 from archc.search.folder import CONFIRM, Folder
@@ -23,8 +23,9 @@ from archc.search.objective import Aim, of_item, static_figures
 from archc.search.order import LEAST_ITEMS, Order
 from archc.search.trial import Course, Trial
 
-RIVALS = 2.2
-"""What the baselines cost, in confirmations of the best one: a vote, a best-of-n, and single answers."""
+SINGLES = "singles"
+MARGIN = 1.15
+"""How much more than expected the confirmation is planned to cost."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,13 @@ async def confirmed(
     """
     several = len(order.aim.goals) > 1
     contenders = (front(trials, order.aim) if several else ranked(trials, order.aim))[: order.top]
-    items = order.split[1][: _affordable(order, engine, contenders)]
-    if not contenders or len(items) < LEAST_ITEMS:
+    if not contenders:
+        return None
+    singles = await _singles(order, course, contenders[0])
+    assert engine.journal
+    before = [await engine.journal.spent(f"{folder.id}/{purpose}/") for purpose in ("search", SINGLES)]
+    items = order.split[1][: _affordable(order, sum(before, NOTHING), contenders, singles)]
+    if len(items) < LEAST_ITEMS or engine.stopped:
         return None
 
     async def measured(one: bench.Order) -> bench.Outcome:
@@ -92,47 +98,55 @@ async def confirmed(
         winner = _winner(done, order)
         done.sort(key=lambda one: one is not winner)
     at = next(one for trial, one in zip(contenders, orders, strict=True) if trial is done[0].trial)
-    rivals = [rival async for rival in _rivals(order, course, done[0], at, measured)] if not engine.stopped else []
+    rivals = [rival async for rival in _rivals(order, singles, done[0], at, measured)] if not engine.stopped else []
     return Verdict(len(items), tuple(done), tuple(rivals))
 
 
 async def _rivals(
     order: Order,
-    course: Course,
+    singles: Sequence[Trial],
     winner: Confirmed,
     at: bench.Order,
     measured: Callable[[bench.Order], Awaitable[bench.Outcome]],
 ) -> AsyncIterator[Rival]:
-    """The baselines on the same items, as long as the budget lasts."""
+    """The baselines on the same items, those for which the budget was enough."""
+    short: set[str] = set()
 
     def compiled(pipeline: str) -> Plan:
         return order.compiled(winner.trial.point, pipeline)
 
-    if single := await _best_single(order, course, winner.trial, compiled):
-        name, plan = single
-        one = replace(at, plan=plan, folder=at.folder / "baselines" / "best-single-model")
-        await measured(one)
-        yield f"best single model ({name})", compare(read_folder(one.folder), winner.measured)
+    async def noted(one: bench.Order) -> bench.Outcome:
+        outcome = await measured(one)
+        if outcome.stopped or outcome.batch.exhausted:
+            short.add(one.folder.name)
+        return outcome
+
+    if len(singles) > 1:  # else the greedy baseline is just that
+        single = max(singles, key=lambda trial: sum(record["correct"] for record in trial.records))
+        one = replace(at, plan=single.plan, folder=at.folder / "baselines" / "best-single-model")
+        await noted(one)
+        if not short:
+            yield f"best single model ({_asked(single)})", compare(read_folder(one.folder), winner.measured)
     records = winner.measured.records.values()
     tokens = sum(record["tokens"] for record in records) / len(records)
-    async for rival in baselines(at, tokens, compiled, measured):
-        yield rival
+    async for rival in baselines(at, tokens, compiled, noted):
+        if rival[0] not in short:
+            yield rival
 
 
-async def _best_single(
-    order: Order, course: Course, winner: Trial, compiled: Callable[[str], Plan]
-) -> tuple[str, Plan] | None:
-    """The model whose single greedy answers are the best on the items of the search, with a plan of just that."""
-    rivals = []
+async def _singles(order: Order, course: Course, winner: Trial) -> list[Trial]:
+    """Each model's single greedy answers on the items of the search."""
+    trials = []
     for model in winner.plan.graph.models:
-        plan = compiled(json.dumps([{"generate": {"model": model.name, "temperature": 0.0}}]))
-        trial = Trial(0, winner.point, plan, order.seed)
+        plan = order.compiled(winner.point, json.dumps([{"generate": {"model": model.name, "temperature": 0.0}}]))
+        trial = Trial(0, winner.point, plan, order.seed, purpose=SINGLES)
         if await course.measure(trial, len(order.split[0])):
-            rivals.append((sum(record["correct"] for record in trial.records), model.name, plan))
-    if len(rivals) < 2:
-        return None  # the greedy baseline is just that
-    _, name, plan = max(rivals, key=lambda one: one[0])
-    return name, plan
+            trials.append(trial)
+    return trials
+
+
+def _asked(single: Trial) -> str:
+    return ", ".join(single.plan.graph.asked)
 
 
 def _order(order: Order, folder: Folder, plan: Plan, name: str, items: Sequence[Item]) -> bench.Order:
@@ -152,29 +166,45 @@ def _order(order: Order, folder: Folder, plan: Plan, name: str, items: Sequence[
     )
 
 
-def _affordable(order: Order, engine: Engine, contenders: Sequence[Trial]) -> int:
-    """On how many held-out items what is left of the budget can confirm, by what the items of the search cost."""
+def _affordable(order: Order, spent: Spend, contenders: Sequence[Trial], singles: Sequence[Trial]) -> int:
+    """On how many held-out items what is left of the budget can confirm, by what the items of the search cost.
+
+    `spent` is what came before the confirmation, whether that began already or not: it is the same after a restart.
+    """
     most = len(order.split[1]) if order.confirm is None else order.confirm
-    if not engine.scope or not contenders:
+    if not order.budget:
         return most
-    costs = [_a_part(trial.cost, trial.items) for trial in contenders]
-    each = [sum(column) + RIVALS * max(column) for column in zip(*costs, strict=True)]
-    left = engine.scope.limit
+    costs = [_an_item(trial) for trial in contenders]
+    needs = [sum(column) for column in zip(*costs, strict=True)]
+    if singles:
+        # a vote and a best-of-n take as many tokens as the dearest that may win, in calls like the cheapest single one
+        one = min((_an_item(trial) for trial in singles), key=lambda cost: cost[_TOKENS])
+        samples = max(cost[_TOKENS] for cost in costs) / max(1.0, one[_TOKENS])
+        needs = [need + part * (2 * samples + len(singles)) for need, part in zip(needs, one, strict=True)]
+    limit = order.budget
     rooms = (
-        None if left.calls is None else left.calls - engine.scope.spent.calls,
-        None if left.prompt_tokens is None else left.prompt_tokens - engine.scope.spent.prompt,
-        None if left.completion_tokens is None else left.completion_tokens - engine.scope.spent.completion,
-        None if left.usd is None else left.usd - engine.scope.spent.usd,
-        None if left.tokens is None else left.tokens - engine.scope.spent.tokens,
+        (limit.calls, spent.calls),
+        (limit.prompt_tokens, spent.prompt),
+        (limit.completion_tokens, spent.completion),
+        (limit.usd, spent.usd),
+        (limit.tokens, spent.tokens),
     )
-    needs = (*each, each[1] + each[2])
-    return min(
-        [most, *(int(room / need) for room, need in zip(rooms, needs, strict=True) if room is not None and need)]
-    )
+    fits = [
+        int((most_of_it - gone) / (need * MARGIN))
+        for (most_of_it, gone), need in zip(rooms, needs, strict=True)
+        if most_of_it is not None and need
+    ]
+    return max(0, min([most, *fits]))
 
 
-def _a_part(spend: Spend, items: int) -> tuple[float, float, float, float]:
-    return spend.calls / items, spend.prompt / items, spend.completion / items, spend.usd / items
+_TOKENS = 4
+
+
+def _an_item(trial: Trial) -> tuple[float, ...]:
+    """What an item costs: calls, prompt tokens, completion tokens, USD, tokens."""
+    cost, items = trial.cost, trial.items
+    whole = (cost.calls, cost.prompt, cost.completion, cost.usd, cost.tokens)
+    return tuple(amount / items for amount in whole)
 
 
 def _values(records: Sequence[Record], trial: Trial, aim: Aim) -> list[float]:

@@ -15,7 +15,7 @@ from archc import api, errors
 from archc.bench.folder import write_json
 from archc.diagnostics import RunError, SpecError
 from archc.runtime.batch import Output
-from archc.search.leaderboard import front, ranked
+from archc.search.leaderboard import estimate, front, ranked
 from archc.search.order import Order, digest
 from archc.search.trial import Trial
 from archc.spec.space.hole import value_text
@@ -48,7 +48,7 @@ class Folder:
         """What the names of its runs in the journal begin with."""
         self.seconds: float = before["seconds"] if before else 0.0
         """How long earlier starts took."""
-        self.output = Output(self.path / ITEMS, digest(json.dumps(kept, sort_keys=True))[:16])
+        self.output = Output(self.path / ITEMS, digest(json.dumps(kept, sort_keys=True))[:16], is_synced=False)
         self.stamp(0.0)
 
     def stamp(self, seconds: float) -> None:
@@ -65,9 +65,15 @@ class Folder:
             {
                 "goals": [{"text": goal.text, "sign": goal.sign} for goal in aim.goals],
                 "ranked": len(best),
-                "trials": [trial.as_json(aim) for trial in [*best, *rest]],
+                "trials": [self._row(trial, best[0] if best else None) for trial in [*best, *rest]],
             },
         )
+
+    def _row(self, trial: Trial, leader: Trial | None) -> dict[str, Any]:
+        aim = self._order.aim
+        known = estimate(trial, leader, aim, len(self._order.split[0])) if trial.records else ()
+        signs = [goal.sign for goal in aim.goals]
+        return {**trial.as_json(aim), "estimate": [sign * value for sign, value in zip(signs, known, strict=False)]}
 
     def specs(self, trials: Sequence[Trial], best: Trial | None, said: Sequence[str]) -> None:
         """Writes the best architecture, and those of the front where there are several goals, as closed specs."""

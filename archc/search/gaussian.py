@@ -97,7 +97,7 @@ def matern(squares: Array) -> Array:
 
 
 def learned(places: Array, columns: Sequence[slice], values: Array, weights: Array, is_alike: bool = False) -> Habits:
-    """The most probable habits of a function, by measurements of it: a search by coordinates, always from the same start.
+    """The most probable habits of a function, by measurements of it: searched by coordinates, always from one start.
 
     `is_alike` gives all groups one scale.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archc.search.objective import Aim
-from archc.search.racing import dominates
+from archc.search.racing import Values, dominates
 from archc.search.trial import Trial
 
 
@@ -40,6 +40,18 @@ def front(trials: Sequence[Trial], aim: Aim) -> list[Trial]:
         if not any(dominates(other, value) for other in values)
     }
     return [kept[value] for value in sorted(kept, reverse=True)]
+
+
+def estimate(trial: Trial, leader: Trial | None, aim: Aim, items: int) -> Values:
+    """What a trial is worth: of one that was stopped early, as far from the leader as on the items that both have.
+
+    So that a trial is not taken for good because the first items are easy.
+    """
+    values = aim.values(trial.figures())
+    if leader is None or trial.items >= items:
+        return values
+    there, whole = aim.values(leader.figures(trial.items)), aim.values(leader.figures())
+    return tuple(w + own - other for w, own, other in zip(whole, values, there, strict=True))
 
 
 def best(trials: Sequence[Trial], aim: Aim) -> Trial | None:

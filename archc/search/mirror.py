@@ -33,7 +33,7 @@ def write_study(path: Path, name: str, aim: Aim, holes: Sequence[Hole], trials: 
         ways = optuna.study.StudyDirection
         directions = [ways.MAXIMIZE if goal.sign > 0 else ways.MINIMIZE for goal in aim.goals]
         study = optuna.create_study(storage=storage, study_name=name, directions=directions)
-        study.set_metric_names([goal.text for goal in aim.goals])
+        study.set_user_attr("goals", [goal.text for goal in aim.goals])
         study.add_trials([_frozen(trial, aim, holes) for trial in trials])
         temporary.replace(path)
     except OSError as error:

@@ -95,6 +95,7 @@ async def _searched(
 
         try:
             ended = await study.run(tried)
+            searched = await engine.journal.spent(f"{folder.id}/search/")
             engine.phase = None
             verdict = (
                 None if engine.stopped else await confirmed(order, folder, engine, course, study.trials, watch.say)
@@ -102,7 +103,7 @@ async def _searched(
         finally:
             folder.stamp(engine.world.clock() - began)
         spent = await engine.journal.spent(folder.id)
-        summary = _summary(order, study.trials, verdict, ended, spent)
+        summary = _summary(order, study, verdict, ended, searched, spent)
         winner = verdict.confirmed[0].trial if verdict else study.best
         folder.specs(study.trials, winner, [summary["said"][0]])
         write_json(order.folder / SUMMARY, summary)
@@ -142,7 +143,7 @@ def _adviser(order: Order, engine: Engine, folder: Folder) -> Callable[[str], Aw
         point = order.domain.sample(Random(order.seed))
         step = json.dumps([{"generate": {"model": order.adviser}}])
         plan = order.compiled(point, step)
-        async with api.session(plan, seed=order.seed, engine=engine, name=f"{folder.id}/advice") as session:
+        async with api.session(plan, seed=order.seed, engine=engine, name=f"{folder.id}/search/advice") as session:
             run = await session.answer(prompt, str(count))
         return run.text or ""
 
@@ -150,24 +151,24 @@ def _adviser(order: Order, engine: Engine, folder: Folder) -> Callable[[str], Aw
 
 
 def _summary(
-    order: Order, trials: Sequence[Trial], verdict: Verdict | None, ended: str, spent: Spend
+    order: Order, study: Study, verdict: Verdict | None, ended: str, searched: Spend, spent: Spend
 ) -> dict[str, Any]:
     """What it came to, JSON-ready; `said` is the same in words, the most important first."""
-    full = sum((trial.cost for trial in trials), Spend())
-    items = len(order.split[0])
+    trials, items = study.trials, len(order.split[0])
     whole = sum((trial.cost.calls / trial.items * items for trial in trials if trial.items), 0.0)
-    bank = {
-        "calls_of_all_answers": full.calls,
-        "calls_of_all_trials_in_full": round(whole),
-        "calls_bought": spent.calls,
-    }
     return {
         "said": said(order, trials, verdict),
         "ended": ended,
         "trials": len(trials),
         "complete": len(ranked(trials, order.aim)),
         "spent": {"calls": spent.calls, "tokens": spent.tokens, "usd": spent.usd},
-        "bank": bank,
+        "search": {
+            "calls": searched.calls,
+            "tokens": searched.tokens,
+            "usd": searched.usd,
+            "calls_of_answers": sum(trial.cost.calls for trial in trials),
+            "calls_in_full": round(whole),
+        },
         "confirmation": confirm.as_json(verdict) if verdict else None,
     }
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from archc.runtime.engine import Engine, cause_of
 from archc.search.domain import Key
-from archc.search.leaderboard import best
+from archc.search.leaderboard import best, estimate
 from archc.search.order import Order
 from archc.search.racing import Race, rungs
 from archc.search.samplers import Sampler, Told
@@ -145,10 +145,7 @@ class Study:
         return [own[0] - other[0] for own, other in pairs]
 
     def _told(self, point: Point, trial: Trial) -> Told:
-        """What the sampler hears: of a trial that was stopped early, its distance from the best on the same items."""
-        aim, leader = self.order.aim, self.best
-        values = aim.values(trial.figures())
-        if trial.items < self._items and leader:
-            there, whole = aim.values(leader.figures(trial.items)), aim.values(leader.figures())
-            values = tuple(w + own - other for w, own, other in zip(whole, values, there, strict=True))
+        """What the sampler hears."""
+        aim = self.order.aim
+        values = estimate(trial, self.best, aim, self._items)
         return Told(trial.number, point, values, trial.items, aim.violations(trial.figures()))

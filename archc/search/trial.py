@@ -44,6 +44,8 @@ class Trial:
     """What was bought for it in this start; the rest was there already."""
     run: str = ""
     """The run's id in the journal."""
+    purpose: str = "search"
+    """What it is measured for, which its run's name in the journal says."""
     _known: dict[int, dict[str, float]] = field(default_factory=dict, repr=False)
 
     @property
@@ -91,6 +93,7 @@ class Trial:
             else [],
             "violations": list(aim.violations(measured)) if measured else [],
             "figures": {name: round(value, 6) for name, value in measured.items()},
+            "cost": {"calls": self.cost.calls, "tokens": self.cost.tokens, "usd": self.cost.usd},
             "run_id": self.run,
         }
 
@@ -165,7 +168,7 @@ class Course:
     async def _begin(self, trial: Trial) -> None:
         if trial.key not in self._sessions:
             costs = Costs()
-            name = f"{self._name}/{trial.key}"
+            name = f"{self._name}/{trial.purpose}/{trial.key}"
             session = api.session(trial.plan, seed=trial.seed, listeners=(costs,), name=name, engine=self._engine)
             self._sessions[trial.key] = await self._open.enter_async_context(session), costs
         trial.run = self._sessions[trial.key][0].run
