@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from rich.console import Console
 
 import archc
 from archc import api
-from archc.bench.baselines import baselines
+from archc.bench.baselines import Rival, baselines
 from archc.bench.compare import Comparison
 from archc.bench.data import Selection, load, task_of
 from archc.bench.folder import Graded
@@ -100,29 +100,13 @@ def bench(
         None if no_journal else journal or api.default_journal(),
     )
     order = order if run else _placed(order, spec)
-    rivals: list[tuple[str, Comparison]] = []
 
     def compiled(pipeline: str) -> Plan:
         changed = [*sets, f"pipeline={pipeline}"]
         return api.compile(source, overrides=changed, choices=api.left_of(choices, source, changed), skip=skip)
 
-    async def all_of_it() -> Outcome:
-        async def measured(other: Order) -> Outcome:
-            console.print(f"baseline {other.folder.name}", markup=False, soft_wrap=True)
-            ended = await _measured(other, console, listeners)
-            if ended.stopped:
-                raise KeyboardInterrupt
-            return ended
-
-        with fetching(console):
-            outcome = await _measured(order, console, listeners)
-            if against and not outcome.stopped:
-                tokens = outcome.summary["per_item"]["tokens"]
-                rivals.extend([rival async for rival in baselines(order, tokens, compiled, measured)])
-            return outcome
-
     with _traced(trace) as listeners:
-        outcome = run_loop(all_of_it())
+        outcome, rivals = run_loop(_with_rivals(order, compiled if against else None, console, listeners))
     if as_json:
         more = {"baselines": {name: rival.as_json() for name, rival in rivals}} if rivals else {}
         print(json.dumps({"run": str(order.folder), **outcome.summary, **more}))
@@ -193,6 +177,26 @@ class BenchScreen(BatchScreen):
         """How long the rest takes, at the pace so far."""
         taken, new = self.console.get_time() - self.began, self.done - self.first
         return f"{taken / max(1, new) * (self.total - self.done):,.0f} s left"
+
+
+async def _with_rivals(
+    order: Order, compiled: Callable[[str], Plan] | None, console: Console, listeners: list[Listener]
+) -> tuple[Outcome, list[Rival]]:
+    """The run, and it against the baselines if there is a way to compile these."""
+
+    async def measured(other: Order) -> Outcome:
+        console.print(f"baseline {other.folder.name}", markup=False, soft_wrap=True)
+        ended = await _measured(other, console, listeners)
+        if ended.stopped:
+            raise KeyboardInterrupt
+        return ended
+
+    with fetching(console):
+        outcome = await _measured(order, console, listeners)
+        if compiled is None or outcome.stopped:
+            return outcome, []
+        tokens = outcome.summary["per_item"]["tokens"]
+        return outcome, [rival async for rival in baselines(order, tokens, compiled, measured)]
 
 
 async def _measured(order: Order, console: Console, listeners: list[Listener]) -> Outcome:
