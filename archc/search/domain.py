@@ -161,7 +161,9 @@ class Domain:
 
         Choices that this brings in are drawn; those that it takes away are left out.
         """
-        changes = [(hole, value) for hole in self.holes if hole.path in point for value in self.others(hole, point, rng)]
+        changes = [
+            (hole, value) for hole in self.holes if hole.path in point for value in self.others(hole, point, rng)
+        ]
         rng.shuffle(changes)
         for hole, value in changes:
             changed = self.changed(point, hole, value, rng)
@@ -189,7 +191,7 @@ class Domain:
         return self.repaired({**point, hole.path: value}, rng)
 
     def repaired(self, wanted: Point, rng: Random) -> Point:
-        """A whole point that takes what is wanted as far as it can: what is missing is drawn, what is not there goes."""
+        """A whole point with what is wanted, as far as it can be: what is missing is drawn, what is not there goes."""
         picks: dict[str, Pick] = {}
         for hole in self.holes:
             if all(picks.get(path) == option for path, option in hole.under):

@@ -46,7 +46,7 @@ class Optuna(Sampler):
     def made(self, seed: int) -> BaseSampler:
         """Optuna's sampler with a seed."""
 
-    def learn(self, trial: FrozenTrial) -> None:  # noqa: B027
+    def learn(self, trial: FrozenTrial) -> None:
         """Notes on a trial what Optuna's sampler wants to know of it, before its values are told."""
 
     def propose(self) -> Point | None:
@@ -136,5 +136,3 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         optuna.logging.set_verbosity(level)
-
-
