@@ -147,7 +147,8 @@ class Modelled(Sampler):
     def _weights(self) -> Array:
         """How much each trial tells, as a share of the first one's items."""
         items = np.array([max(1, t.items) for t in self._known], dtype=float)
-        return items / items[0]
+        shares: Array = items / items[0]
+        return shares
 
 
 _SUM_SHARE = 0.05
