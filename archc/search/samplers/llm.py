@@ -39,7 +39,7 @@ class Advised(Sampler):
     async def ask(self, count: int) -> list[Point]:
         size = len(self.domain.holes) + 1
         first = self.domain.spread(Random(f"{self.setting.seed} llm"), size) if len(self.taken) < size else []
-        found = [self.take(p) for p in first if self._is_new(p)][:count]
+        found = [self.take(p) for p in [p for p in first if self._is_new(p)][:count]]
         if len(found) < count and self.told:
             found += await self._advised(count - len(found))
         return found + await super().ask(count - len(found))
