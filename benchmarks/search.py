@@ -165,7 +165,10 @@ def main() -> None:
             mark = "*" if count < seeds else " "
             took = time.perf_counter() - began
             points = domain.count()
-            print(f"cap {cap} ({points} points) {name:10}{mark} all {quartiles(all_counts)} | {' | '.join(cells)} | {took:.0f} s", flush=True)
+            print(
+                f"cap {cap} ({points} points) {name:10}{mark} all {quartiles(all_counts)} | {' | '.join(cells)} | {took:.0f} s",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

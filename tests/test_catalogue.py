@@ -30,6 +30,7 @@ NOT_RUN = {
     ("no-such-run", "right"),
 }
 NOT_RUN |= {(name, word) for name in ("missing-extra", "not-delivered", "no-sandbox") for word in ("wrong", "right")}
+NOT_RUN |= {(name, word) for name in ("unknown-sampler", "one-objective") for word in ("wrong", "right")}
 """Examples that cannot be tried; the page says why."""
 
 

@@ -191,7 +191,7 @@ class Domain:
         return self.repaired({**point, hole.path: value}, rng)
 
     def repaired(self, wanted: Point, rng: Random) -> Point:
-        """A whole point with what is wanted as far as it can be: what is missing is drawn, what is not there goes."""
+        """A whole point with what is wanted, as far as it can be: what is missing is drawn, what is not there goes."""
         picks: dict[str, Pick] = {}
         for hole in self.holes:
             if all(picks.get(path) == option for path, option in hole.under):

@@ -97,7 +97,7 @@ def matern(squares: Array) -> Array:
 
 
 def learned(places: Array, columns: Sequence[slice], values: Array, weights: Array, is_alike: bool = False) -> Habits:
-    """The most probable habits of a function, by measurements of it: searched by coordinates, always from one start.
+    """The most probable habits of a function, by measurements of it: a search by coordinates from one fixed start.
 
     `is_alike` gives all groups one scale.
     """
@@ -105,9 +105,9 @@ def learned(places: Array, columns: Sequence[slice], values: Array, weights: Arr
         kept = np.linspace(0, len(values) - 1, _MOST_LEARNED_FROM).astype(int)
         places, values, weights = places[kept], values[kept], weights[kept]
     apart = np.stack([_squares(places[:, group]) for group in columns])
-    usual = -math.log(0.5 * math.sqrt(len(columns)))
-    logs = np.array([usual] * (1 if is_alike else len(columns)) + [math.log(0.3)])
-    prior = np.array([usual] * (len(logs) - 1) + [math.log(0.3)])
+    usual = -math.log(_USUAL * math.sqrt(len(columns)))
+    logs = np.array([usual] * (1 if is_alike else len(columns)) + [math.log(_NOISE)])
+    prior = np.array([usual] * (len(logs) - 1) + [math.log(_NOISE)])
 
     def cost(at: Array) -> float:
         scales = np.broadcast_to(np.exp(2.0 * at[:-1]), len(columns))
@@ -136,6 +136,8 @@ def learned(places: Array, columns: Sequence[slice], values: Array, weights: Arr
 
 
 _MOST_LEARNED_FROM = 150
+_USUAL = 0.5
+_NOISE = 0.3
 _PRIOR_WIDTH = 1.0
 
 

@@ -104,9 +104,10 @@ class Modelled(Sampler):
 
     def _values(self, rng: Random) -> Array:
         """What is to be made large: of several objectives a random mixture, ever another one (ParEGO)."""
-        values = np.array([t.values for t in self._known])
+        values = np.array([t.values for t in self._known], dtype=np.float64)
         if values.shape[1] == 1:
-            return values[:, 0]
+            only: Array = values[:, 0]
+            return only
         spans = values.max(0) - values.min(0)
         shares = (values - values.min(0)) / np.where(spans > 0, spans, 1.0)
         weights = np.array([rng.expovariate(1.0) for _ in spans])
@@ -146,7 +147,8 @@ class Modelled(Sampler):
     def _weights(self) -> Array:
         """How much each trial tells, as a share of the first one's items."""
         items = np.array([max(1, t.items) for t in self._known], dtype=float)
-        return items / items[0]
+        shares: Array = items / items[0]
+        return shares
 
 
 _SUM_SHARE = 0.05

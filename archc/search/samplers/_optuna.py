@@ -21,7 +21,7 @@ from archc.search.samplers import Sampler, Setting, Told
 from archc.spec.space.hole import Hole, Pick
 from archc.spec.space.points import Point
 
-_TRIES = 20
+_TRIES = 8
 """How often Optuna is asked before a neighbour of what it said, or a random point, is taken."""
 
 
