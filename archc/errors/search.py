@@ -8,11 +8,11 @@ from archc.diagnostics import Diagnostic
 class UnknownFigure(Diagnostic):
     """An objective or a constraint reads what no trial has."""
 
-    title = "there is no figure `{name}`"
+    title = "there is no figure `{figure}`"
     label = "not measured"
     help = "{hint}"
 
-    name: str
+    figure: str
     hint: str
 
 

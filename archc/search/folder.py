@@ -37,6 +37,7 @@ class Folder:
     def __init__(self, order: Order) -> None:
         """Begins it, or goes on with the same search. Raises SpecError if another one began it or is at it."""
         self._order = order
+        self._manifest = order.manifest()
         self.path = order.folder
         kept = json.loads(json.dumps(order.kept()))
         before = manifest_of(self.path) if (self.path / MANIFEST).exists() else None
@@ -53,7 +54,7 @@ class Folder:
 
     def stamp(self, seconds: float) -> None:
         """Writes the manifest, with how long this start has taken so far. Raises RunError."""
-        write_json(self.path / MANIFEST, {"id": self.id, "seconds": self.seconds + seconds, **self._order.manifest()})
+        write_json(self.path / MANIFEST, {"id": self.id, "seconds": self.seconds + seconds, **self._manifest})
 
     def trials(self, trials: Sequence[Trial]) -> None:
         """Writes all trials: the ranked first, then the others as they came. Raises RunError."""

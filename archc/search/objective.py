@@ -157,7 +157,7 @@ def _expression(text: str) -> Expr:
     for name in conditions.names_within(expr):
         if name.name not in known:
             hint = did_you_mean(name.name, known) or f"known: {', '.join(known)}"
-            raise SpecError(errors.UnknownFigure(span=name.span, name=name.name, hint=hint))
+            raise SpecError(errors.UnknownFigure(span=name.span, figure=name.name, hint=hint))
     return expr
 
 

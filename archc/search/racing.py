@@ -31,12 +31,12 @@ def evidence(differences: Sequence[float]) -> float:
 
 def rungs(items: int, first: int, eta: float) -> list[int]:
     """After how many items trials are compared: `first`, then `eta` times as many each, at last all."""
-    sizes = []
+    sizes = {items}
     size = float(min(first, items))
     while size < items * 0.75:  # a last step that adds little is no step
-        sizes.append(round(size))
+        sizes.add(round(size))
         size *= max(1.5, eta)
-    return [*sizes, items]
+    return sorted(sizes)
 
 
 @dataclass

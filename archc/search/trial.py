@@ -42,8 +42,6 @@ class Trial:
     """Of the first items of the search, in their order."""
     paid: Spend = NOTHING
     """What was bought for it in this start; the rest was there already."""
-    run: str = ""
-    """The run's id in the journal."""
     purpose: str = "search"
     """What it is measured for, which its run's name in the journal says."""
     _known: dict[int, dict[str, float]] = field(default_factory=dict, repr=False)
@@ -52,6 +50,11 @@ class Trial:
     def key(self) -> str:
         """Names what it does: points that mean the same share it."""
         return run_key(self.plan, self.seed)
+
+    @property
+    def run(self) -> str:
+        """The id of its last run in the journal."""
+        return str(self.records[-1]["run_id"]) if self.records else ""
 
     @property
     def items(self) -> int:
@@ -157,7 +160,8 @@ class Course:
                 raise RunError(session.breach)
             if self._engine.has_ended(run):
                 return None
-            record = {**await self._grading.record(run, item, costs.spent[item.id]), "id": id}
+            graded = await self._grading.record(run, item, costs.spent[item.id])
+            record = {**graded, "id": id, "run_id": session.run}
         self._output.append(record)
         self._written[id] = record
         return record
@@ -171,4 +175,3 @@ class Course:
             name = f"{self._name}/{trial.purpose}/{trial.key}"
             session = api.session(trial.plan, seed=trial.seed, listeners=(costs,), name=name, engine=self._engine)
             self._sessions[trial.key] = await self._open.enter_async_context(session), costs
-        trial.run = self._sessions[trial.key][0].run
