@@ -308,7 +308,8 @@ def test_a_server_that_fails_leaves_a_search_that_can_go_on(search: Search, monk
     again = search.cli(*words)
 
     assert again.code == 0
-    assert again.out.replace("cut/", "found/") == whole.out
+    first, found = (ended.out.replace("cut/", "found/").splitlines() for ended in (whole, again))
+    assert [line for line in first if "bought" not in line] == [line for line in found if "bought" not in line]
     mine = search.json("leaderboard.json", "cut")
     for one, other in zip(board["trials"], mine["trials"], strict=True):
         assert _but_for_time(one) == _but_for_time(other)
