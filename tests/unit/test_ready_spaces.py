@@ -1,4 +1,4 @@
-"""The ready spaces: their headers say how many points they have and what these cost, and every kind of point compiles."""
+"""The ready spaces: headers say how many points there are and what these cost, and every kind of point compiles."""
 
 from __future__ import annotations
 

@@ -99,14 +99,8 @@ class Modelled(Sampler):
         feasible = [self._positions[self.domain.key(t.point)] for t in self._known if t.is_feasible]
         if feasible:
             mean, spread = self._model(0, self._values(rng))
-            hopes += np.log(spread)
-            if not self._explores():
-                hopes += log_improvement((mean - mean[feasible].max()) / spread)
+            hopes += np.log(spread) + log_improvement((mean - mean[feasible].max()) / spread)
         return hopes
-
-    def _explores(self) -> bool:
-        """Whether the next point is to be where least is known, whatever is expected there."""
-        return (len(self.told) + len(self.pending)) % _EXPLORES == _EXPLORES - 1
 
     def _values(self, rng: Random) -> Array:
         """What is to be made large: of several objectives a random mixture, ever another one (ParEGO)."""
@@ -158,7 +152,6 @@ class Modelled(Sampler):
 
 
 _SUM_SHARE = 0.05
-_EXPLORES = 5
 
 
 def _learned_from(count: int) -> int:
