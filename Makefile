@@ -22,6 +22,7 @@ bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.journal
 	$(BIN)/python -m benchmarks.sandbox
+	$(BIN)/python -m benchmarks.search --seeds 3
 
 # After a change of dependencies: pins every package, with hashes, for all platforms.
 lock: $(VENV)/dev

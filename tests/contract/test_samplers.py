@@ -178,9 +178,7 @@ def hill(point: Point) -> float:
 
 def best_found(name: str, seed: int, count: int) -> float:
     rng = Random(f"noise {seed}")
-    points = drive(
-        sampler(name, Setting(domain(EASY), seed)), count, values=lambda p: (hill(p) + rng.gauss(0, 0.02),)
-    )
+    points = drive(sampler(name, Setting(domain(EASY), seed)), count, values=lambda p: (hill(p) + rng.gauss(0, 0.02),))
     return max(map(hill, points))
 
 
