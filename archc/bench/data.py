@@ -15,6 +15,7 @@ from typing import Any, Final
 from archc import errors
 from archc.bench.databases import database_path, schema_of
 from archc.bench.graders import WITHOUT_ANSWER
+from archc.bench.instructions import mistake
 from archc.bench.task import LETTERS, Keys, Task
 from archc.calls import Message
 from archc.diagnostics import SpecError, did_you_mean
@@ -142,6 +143,8 @@ def _item(
         lacking = keys.answer if isinstance(question, str) else keys.question
         raise SpecError(errors.BadInput(path=str(path), line=number, problem=f"it has no `{lacking}`"))
     golds += [text for text in texts(at(record, keys.aliases)) if text not in golds]
+    if task.grader == "instructions" and (problem := mistake(record)):
+        raise SpecError(errors.BadInput(path=str(path), line=number, problem=problem))
     parts = {name: "\n".join(texts(at(record, key))) for name, key in task.parts.items()}
     database = None
     if task.databases:

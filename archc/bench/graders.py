@@ -32,13 +32,14 @@ Grader = Literal[
     "stdio",
     "sql",
     "sql_subset",
+    "instructions",
 ]
 """`numeric` compares by value, `choice` by letter, `exact` without case and outer punctuation, `words` as SQuAD does,
 `contains` looks for a right answer within the text, `f1` counts shared words, `math` asks `math-verify`, `game24` works
 out the expression, `literal` compares values of Python. `function`, `against`, `asserts` and `stdio` run programs,
-`sql` and `sql_subset` queries."""
+`sql` and `sql_subset` queries. `instructions` checks what a response looks like (IFEval)."""
 
-WITHOUT_ANSWER: Final[frozenset[str]] = frozenset({"function", "asserts", "stdio"})
+WITHOUT_ANSWER: Final[frozenset[str]] = frozenset({"function", "asserts", "stdio", "instructions"})
 """Those that need no right answer."""
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 from archc.bench import programs, queries
 from archc.bench.data import Item
 from archc.bench.graders import WRONG, Grade, grade
+from archc.bench.instructions import graded_instructions
 from archc.bench.task import Task
 from archc.calls import Spend
 from archc.diagnostics import RunError
@@ -58,6 +59,8 @@ class Grading:
         if running := _RUNNING.get(self.task.grader):
             assert self._box, "grading has begun"
             return await running(self._box, self.task, answer, item)
+        if self.task.grader == "instructions":
+            return graded_instructions(answer, item.record)
         return grade(self.task.grader, answer, item.golds, item.choices)
 
     async def record(self, run: Run, item: Item, spent: Spend) -> dict[str, Any]:

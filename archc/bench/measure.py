@@ -135,7 +135,7 @@ async def measure(
             if not (batch.failed or batch.exhausted or session.stopped):
                 await session.end()
         records = list(graded.records.values())
-        figures = summarised(records, max(len(order.data.items), len(records)))
+        figures = summarised(records, max(len(order.data.items), len(records)), order.task.metrics)
         whole = {"complete": figures["answered"] >= figures["items"]}
         summary = {"spec": order.plan.graph.name, "task": order.task.name, **whole, **figures}
         write_json(order.folder / SUMMARY, summary)

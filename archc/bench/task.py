@@ -77,6 +77,8 @@ class Task(_Part):
     grader: Grader
     seconds: float = Field(5.0, gt=0, le=600)
     """The most that one test of a program, or one query, may take."""
+    metrics: list[str] = []
+    """What a run comes to beside accuracy: names of what the grader counts."""
     licence: str = ""
     source: str = ""
     noise: str = ""

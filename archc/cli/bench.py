@@ -19,6 +19,7 @@ from archc.bench.compare import Comparison
 from archc.bench.data import Selection, guessed, load
 from archc.bench.folder import Graded
 from archc.bench.measure import Order, Outcome, measure
+from archc.bench.metrics.intervals import Estimate
 from archc.bench.summary import Record, estimated, percent
 from archc.bench.task import Task, built_in, names, read_task
 from archc.cli._ending import EXHAUSTED, FAILED, INTERRUPTED, OK, show
@@ -241,6 +242,7 @@ def _told(order: Order, outcome: Outcome) -> str:
     ]
     if score := summary.get("score"):
         lines.append(f"score {score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]")
+    lines += [f"{name} {percent(Estimate(**share))}" for name, share in summary.get("metrics", {}).items()]
     lines.append(f"{cost['calls']:,.1f} calls, {cost['tokens']:,.0f} tokens{usd} an item")
     if summary["seconds"]["p50"] is not None:
         lines.append("seconds: " + ", ".join(f"{name} {value:.2f}" for name, value in summary["seconds"].items()))
