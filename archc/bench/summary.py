@@ -36,12 +36,15 @@ def summarised(records: Sequence[Record], items: int, metrics: Sequence[str] = (
     scores = [record["score"] for record in asked]
     parts = {"score": asdict(bootstrap(scores, seed=0))} if any(0 < score < 1 for score in scores) else {}
     fresh = [record["seconds"] for record in asked if not record["cached"]]  # the journal takes no time
+    judged = [record["judge"] for record in records if "judge" in record]
+    judge = {unit: sum(spent[unit] for spent in judged) for unit in ("calls", "tokens", "usd")}
     return {
         "items": items,
         "answered": len(asked),
         "accuracy": asdict(accuracy(asked)),
         **parts,
         **({"metrics": figures(asked, metrics)} if metrics else {}),
+        **({"judge": judge} if judged else {}),
         "status": dict(sorted(Counter(record["status"] for record in records).items())),
         "errors": dict(Counter(record["error"] for record in records if record["error"]).most_common(10)),
         "per_item": {unit: sum(record[unit] for record in asked) / n for unit in ("calls", "tokens", "usd")},

@@ -48,6 +48,8 @@ class Keys(_Part):
     """A list of what a program reads."""
     database: str = "db_id"
     """The name of a database."""
+    gains: str = "qrels"
+    """What each passage is worth by its `docid`."""
     outputs: str = "outputs"
     """A list of what it should print then."""
 
