@@ -18,6 +18,7 @@ from archc.bench.baselines import baselines
 from archc.bench.compare import Comparison
 from archc.bench.data import Selection, guessed, load
 from archc.bench.folder import Graded
+from archc.bench.gym import PREFIX, gym_task
 from archc.bench.judging import Judge, judge_plan, rival_answers
 from archc.bench.measure import Order, Outcome, measure
 from archc.bench.metrics.intervals import Estimate
@@ -139,7 +140,7 @@ def _task(name: str) -> tuple[Task, Path | None, str]:
             return task, None, said
         case [*_, ".yaml" | ".yml"]:
             return read_task(path), path.parent, ""
-    return built_in(name), None, ""
+    return gym_task(name) if name.startswith(PREFIX) else built_in(name), None, ""
 
 
 def _judge(order: Order, model: str, versus: Path | None) -> Judge | None:
