@@ -182,7 +182,7 @@ def _list(as_json: bool) -> None:
         print(json.dumps([task.model_dump(mode="json") for task in tasks], ensure_ascii=False))
         return
     for task in tasks:
-        print(f"{task.name:<15} {task.grader:<9} {task.about} ({', '.join(task.slices)}; {task.licence})")
+        print(f"{task.name:<15} {task.grader:<12} {task.about} ({', '.join(task.slices)}; {task.licence})")
 
 
 class BenchScreen(BatchScreen):
