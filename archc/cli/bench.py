@@ -107,8 +107,9 @@ def bench(
     order = replace(order, judge=judged)
     order = order if run else _placed(order, spec)
     rivals: list[tuple[str, Comparison]] = []
-    with _traced(trace) as listeners:
-        order = replace(order, judge=replace(judged, listeners=listeners)) if judged else order
+    apart = trace.with_suffix(f".judge{trace.suffix}") if trace and judged else None  # a file's times are one session's
+    with _traced(trace) as listeners, _traced(apart) as heard:
+        order = replace(order, judge=replace(judged, listeners=heard)) if judged else order
         outcome = _measured(order, console, listeners)
         if against and not outcome.stopped:
 
