@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from archc import errors
 from archc.bench.databases import database_path, schema_of
-from archc.bench.graders import WITHOUT_ANSWER
+from archc.bench.graders import NEEDED, WITHOUT_ANSWER
 from archc.bench.gym import made
 from archc.bench.hub import fetched
 from archc.bench.instructions import mistake
@@ -170,6 +170,9 @@ def _item(
         lacking = keys.answer if question else keys.question
         raise SpecError(errors.BadInput(path=str(path), line=number, problem=f"it has no `{lacking}`"))
     golds += [text for text in texts(at(record, keys.aliases)) if text not in golds]
+    for key in (getattr(keys, name) for name in NEEDED.get(task.grader, ())):
+        if not any(texts(at(record, key))):
+            raise SpecError(errors.BadInput(path=str(path), line=number, problem=f"it has no `{key}`"))
     if task.grader == "instructions" and (problem := mistake(record)):
         raise SpecError(errors.BadInput(path=str(path), line=number, problem=problem))
     parts = {name: "\n".join(texts(at(record, key))) for name, key in task.parts.items()}

@@ -48,6 +48,15 @@ WITHOUT_ANSWER: Final[frozenset[str]] = frozenset(
 )
 """Those that need no right answer."""
 
+NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "function": ("tests", "entry"),
+    "against": ("entry",),
+    "asserts": ("tests",),
+    "stdio": ("inputs", "outputs"),
+    "ranking": ("passages", "gains"),
+}
+"""What an item must have beside its question, by the names that a task's keys give it: with no test, all would pass."""
+
 
 @dataclass(frozen=True, slots=True)
 class Grade:

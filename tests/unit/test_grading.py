@@ -92,6 +92,14 @@ def test_an_answer_is_graded_while_others_are(coding: Bench, monkeypatch: pytest
     assert run(coding, "--json").json["accuracy"]["value"] == 1.0
 
 
+@pytest.mark.parametrize("record", [{}, {"tests": []}, {"tests": ""}, {"tests": None}])
+def test_programs_without_a_test_are_refused_since_all_would_pass(record: dict[str, Any], coding: Bench) -> None:
+    coding.write("code.jsonl", json.dumps({"id": "0", "question": "?", "answer": "", **record}))
+    ended = run(coding)
+
+    assert (ended.code, "it has no `tests`" in ended.err) == (2, True)
+
+
 def test_no_answer_is_wrong_without_being_looked_at(tmp_path: Path) -> None:
     async def play() -> Grade:
         async with Grading(built_in("humaneval")) as grading:
