@@ -28,6 +28,9 @@ NOT_RUN = {
     ("not-recorded", "wrong"),
     ("not-recorded", "right"),
     ("no-such-run", "right"),
+    ("no-judgement", "wrong"),
+    ("no-hub-data", "wrong"),
+    ("no-hub-data", "right"),
 }
 NOT_RUN |= {(name, word) for name in ("missing-extra", "not-delivered", "no-sandbox") for word in ("wrong", "right")}
 NOT_RUN |= {(name, word) for name in ("unknown-sampler", "one-objective") for word in ("wrong", "right")}

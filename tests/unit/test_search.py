@@ -82,7 +82,7 @@ def test_it_finds_the_best_architecture_and_confirms_it_on_other_items(search: S
     assert not set(split["search"]) & set(split["held_out"])
     assert len(split["search"]) + len(split["held_out"]) == len(ANSWERS)
     confirmed = summary["confirmation"]["confirmed"]
-    assert [one["trial"] for one in confirmed][0] == board["trials"][0]["number"]
+    assert confirmed[0]["trial"] == board["trials"][0]["number"]
     assert confirmed[0]["optimism"] == confirmed[0]["search"]["value"] - confirmed[0]["held_out"]["value"]
     for one in confirmed:
         asked = {record["id"] for record in search.lines(one["folder"])}
