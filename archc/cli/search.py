@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+import archc
 from archc import api
 from archc.bench.summary import percent
 from archc.calls import Spend
@@ -123,7 +124,7 @@ def find(
         source = api.read(space, form)
     else:
         raise typer.BadParameter("give a SPACE, or --resume FOLDER")
-    order, said = ordered(source, asked)
+    order, said = ordered(source, asked, archc.__version__)
     console = Console(stderr=True, quiet=quiet or as_json, highlight=False)
     if said:
         console.print(said, markup=False, soft_wrap=True)

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-import archc
 from archc import api, errors
 from archc.bench.data import Selection, load, task_of
 from archc.diagnostics import SpecError
@@ -61,8 +60,8 @@ class Asked(BaseModel):
     journal: Path | None = None
 
 
-def ordered(source: Source, asked: Asked) -> tuple[Order, str]:
-    """The order that is meant, and what was guessed of the task. Raises SpecError."""
+def ordered(source: Source, asked: Asked, version: str) -> tuple[Order, str]:
+    """The order that is meant, and what was guessed of the task; `version` is of archc. Raises SpecError."""
     aims = api.aims(source)
     if not (name := asked.task or aims.task):
         raise SpecError(errors.NoTask())
@@ -77,7 +76,7 @@ def ordered(source: Source, asked: Asked) -> tuple[Order, str]:
         aim_of(goals.maximise, goals.minimise, asked.subject_to or aims.subject_to),
         asked.run or Path("runs") / f"{Path(source.name).stem}-{task.name}",
         asked.journal or api.default_journal(),
-        archc.__version__,
+        version,
         asked.overrides,
         asked.choices,
         asked.sampler or aims.sampler or DEFAULT,

@@ -276,13 +276,13 @@ def test_what_the_options_say_goes_before_what_the_spec_says(search: Search) -> 
     source = Source(
         "s.arch", 'search task="q.jsonl" trials=5 minimise=calls\nmodel m = simulated("m")\ngenerate(m, n={1|2})'
     )
-    order, _ = ordered(source, Asked(trials=7))
-    other, _ = ordered(source, Asked(maximise=("score",), sampler="random"))
+    order, _ = ordered(source, Asked(trials=7), "")
+    other, _ = ordered(source, Asked(maximise=("score",), sampler="random"), "")
 
     assert (order.trials, order.aim.goals[0].sign, order.task.name) == (7, -1, "q")
     assert (other.trials, other.aim.goals[0].text, other.sampler) == (5, "score", "random")
     with pytest.raises(SpecError):
-        ordered(source, Asked(task="nothing"))
+        ordered(source, Asked(task="nothing"), "")
 
 
 def test_a_server_that_fails_leaves_a_search_that_can_go_on(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
