@@ -60,7 +60,7 @@ async def bench_report(folder: Path, sessions: Sequence[Recording] = (), journal
     graph = _graph(run)
     browser = Browser([("answer", ""), ("right answer", "wide"), ("tokens", "num"), ("USD", "num wide")])
     for record in records:
-        browser.add(str(record["id"]), _state(record), _cells(record), _flips(str(record["id"]), rivals))
+        browser.add(str(record["id"]), _state(record), _cells(record), _tags(record, rivals))
     named = journal or (Path(run.manifest["journal"]) if run.manifest.get("journal") else None)
     questions, missing = await _told(records, named, browser)
     spent = totals(questions, graph)
@@ -76,7 +76,8 @@ async def bench_report(folder: Path, sessions: Sequence[Recording] = (), journal
         spec_section(str(run.manifest["spec"].get("text", "")), _facts(run)),
     ]
     title = f"{run.manifest['spec']['name']} on {run.manifest['task']['name']}"
-    filters = [("right", "right"), ("wrong", "wrong"), ("failed", "failed"), ("abstained", "abstained")]
+    filters = [(state, state) for state in dict.fromkeys(["right", "wrong", *map(_state, records)])]
+    filters += [("abstained", "abstained")]
     filters += [(f"{way}:{r.name}", f"{way} against {r.name}") for r in rivals for way in ("won", "lost")]
     return page(title, _lead(summary, rivals, missing), sections, browser.as_json(filters, missing))
 
@@ -112,11 +113,12 @@ async def _told(records: Sequence[Record], journal: Path | None, browser: Browse
     """What the journal tells of the items, without their texts; and why nothing more is told, where that is so."""
     questions: list[Question] = []
     missing = "nothing was kept of what was said: the run had no journal"
-    answered = {str(record["id"]): str(record.get("run_id", "")) for record in records}
-    for run in dict.fromkeys(filter(None, answered.values())):
+    answered = {str(record["id"]): record for record in records}
+    for run in dict.fromkeys(str(record["run_id"]) for record in records if record.get("run_id")):
         try:
             async for question in retold(run, journal):
-                if answered.get(question.id) == run:
+                if question.id in answered and answered[question.id].get("run_id") == run:
+                    question.error = str(answered[question.id].get("why") or question.error)
                     browser.tell(question)
                     questions.append(_light(question))
         except (RunError, SpecError) as error:
@@ -134,7 +136,7 @@ def _light(question: Question) -> Question:
 
 
 def _state(record: Record) -> str:
-    return "right" if record["correct"] else "failed" if record["status"] == "failed" else "wrong"
+    return "right" if record["correct"] else "wrong" if record["status"] == "ok" else str(record["status"])
 
 
 def _cells(record: Record) -> list[str]:
@@ -144,8 +146,9 @@ def _cells(record: Record) -> list[str]:
     return [str(shown), golds, number(record["tokens"]), number(record.get("usd", 0.0))]
 
 
-def _flips(id: str, rivals: Sequence[Rival]) -> list[str]:
-    tags = [f"won:{rival.name}" for rival in rivals if id in rival.won]
+def _tags(record: Record, rivals: Sequence[Rival]) -> list[str]:
+    id, tags = str(record["id"]), ["abstained"] if record.get("abstained") else []
+    tags += [f"won:{rival.name}" for rival in rivals if id in rival.won]
     return tags + [f"lost:{rival.name}" for rival in rivals if id in rival.lost]
 
 

@@ -21,7 +21,6 @@
   const status = el("p", { role: "status", class: "soft" });
   const body = el("tbody");
   const more = el("button", { type: "button", class: "more" }, "Show more");
-  const width = 2 + data.columns.length;
   const head = [["id", "id"], ["outcome", "state"], ...data.columns].map(([label, kind]) => el("th", { scope: "col", class: kind || null }, label));
   root.append(
     el("div", { class: "controls" }, el("label", {}, "Show", select), el("label", {}, "Search in ids, questions and answers", search)),
@@ -64,6 +63,7 @@
 
   const inside = (row) => {
     const detail = data.details[row[0]];
+    const width = head.filter((one) => getComputedStyle(one).display !== "none").length;
     const cell = el("td", { colspan: width, class: "inside" });
     const said = data.columns.map(([label], i) => label + ": " + row[3][i]).join(" · ");
     cell.append(el("p", { class: "soft" }, said));
