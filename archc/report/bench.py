@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -119,12 +119,20 @@ async def _told(records: Sequence[Record], journal: Path | None, browser: Browse
             async for question in retold(run, journal):
                 if question.id in answered and answered[question.id].get("run_id") == run:
                     question.error = str(answered[question.id].get("why") or question.error)
+                    _mark(question, answered[question.id].get("pool") or [])
                     browser.tell(question)
                     questions.append(_light(question))
         except (RunError, SpecError) as error:
             first = error.diagnostics[0] if isinstance(error, SpecError) else error.diagnostic
             missing = f"the journal does not tell what was said: {first.headline}"
     return questions, missing if len(questions) < len(records) else ""
+
+
+def _mark(question: Question, pool: Sequence[Mapping[str, Any]]) -> None:
+    """Says of the candidates that the item ended with which are right."""
+    last = list(question.steps.values())[-1] if question.steps else None
+    if last and last.candidates and len(last.candidates) == len(pool):
+        last.candidates = [{**c, "right": bool(e["correct"])} for c, e in zip(last.candidates, pool, strict=True)]
 
 
 def _light(question: Question) -> Question:

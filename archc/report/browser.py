@@ -99,7 +99,7 @@ def _detail(question: Question) -> dict[str, Any]:
     def candidate(one: Mapping[str, Any]) -> dict[str, Any]:
         long = {key: text(str(one[key])) for key in ("text", "critique", "reason") if one.get(key)}
         rest = {key: value for key, value in one.items() if key not in ("text", "critique", "reason") and value}
-        kept = {key: one[key] for key in ("score", "passed", "logprob") if one.get(key) is not None}
+        kept = {key: one[key] for key in ("score", "passed", "logprob", "right") if one.get(key) is not None}
         return {"text": text(""), **rest, **kept, **long}
 
     def step(one: Step) -> dict[str, Any]:

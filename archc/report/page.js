@@ -31,6 +31,7 @@
 
   const facets = (one) => {
     const told = [];
+    if (one.right != null) told.push(one.right ? "✓ right" : "✗ wrong");
     if (one.answer != null) told.push("answer " + one.answer);
     if (one.score != null) told.push("score " + Number(one.score).toFixed(3));
     if (one.passed != null) told.push(one.passed ? "✓ passed" : "✗ not passed");

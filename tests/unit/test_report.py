@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from archc import api
 from archc.cli import main
 from archc.report import browser as browsing
 from archc.report.axes import Axis
 from archc.report.charts import Bar, Point, Series, bars, lines, scatter
+from archc.report.graph import Weight, graph_picture
 from archc.report.html import tag
 from tests import browser
 from tests.unit.test_bench import ANSWERS, PROMPT, Bench, bench
@@ -112,6 +116,7 @@ def test_an_item_opens_to_all_that_was_said(loops: Bench) -> None:
         assert [len(step["candidates"]) for step in detail["steps"]] == [4] * len(steps)
         assert detail["texts"][last[0]["text"]] == records[id]["text"]
         assert all(len(ask) > 10 for step in detail["steps"] for ask in step["asks"])
+        assert [one["right"] for one in last] == [entry["correct"] for entry in records[id]["pool"]]
         judged = next(step for step in detail["steps"] if step["node"] == "critique")
         assert all("critique" in candidate for candidate in judged["candidates"])
 
@@ -204,6 +209,28 @@ def test_charts_put_values_where_their_axes_say() -> None:
     assert circles[0][1] - circles[1][1] == pytest.approx(circles[1][1] - circles[2][1])
     assert [text for _, text in x.ticks()] == ["1", "2", "5", "10", "20", "50", "100"]
     assert shown.count('class="s0 whisker"') == 3
+
+
+SPECS = sorted(path for path in (Path(__file__).parents[2] / "specs").iterdir() if path.suffix in (".yaml", ".arch"))
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.name)
+def test_every_step_of_a_graph_has_a_place_of_its_own(spec: Path) -> None:
+    graph = api.compile(spec).graph
+    shown = graph_picture(graph, {node.id: Weight("9 calls", 0.5) for node in graph.every}, "steps")
+    size = re.search(r'viewBox="0 0 (\d+) (\d+)"', shown)
+    cards = re.findall(
+        r'<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)" rx="6" class="node">', shown
+    )
+    places = [tuple(map(float, card)) for card in cards]
+
+    assert size
+    assert len(places) == len(graph.every)
+    for x, y, wide, high in places:
+        assert x + wide <= float(size[1])
+        assert y + high <= float(size[2])
+    for (x, y, wide, high), (x2, y2, wide2, high2) in itertools.combinations(places, 2):
+        assert x + wide <= x2 or x2 + wide2 <= x or y + high <= y2 or y2 + high2 <= y
 
 
 def test_steps_hold_until_the_next_value() -> None:
