@@ -15,6 +15,7 @@ from typing import Any, Final
 from archc import errors
 from archc.bench.databases import database_path, schema_of
 from archc.bench.graders import WITHOUT_ANSWER
+from archc.bench.instructions import mistake
 from archc.bench.task import LETTERS, Keys, Task
 from archc.calls import Message
 from archc.diagnostics import SpecError, did_you_mean
@@ -36,6 +37,8 @@ class Item:
     """All that the data says of it."""
     database: Path | None = None
     """The file of the database that it is about."""
+    turns: tuple[str, ...] = ()
+    """What is asked after it, with the answers in view."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +138,18 @@ def _item(
     folder: Path | None,
 ) -> Item:
     keys = task.keys
-    question = at(record, keys.question)
+    question, *turns = texts(at(record, keys.question)) or [""]
     choices = tuple(texts(at(record, keys.choices)))
+    passages = texts(at(record, keys.passages))
+    if task.grader == "ranking":
+        passages = [f"[{number}] {text}" for number, text in enumerate(passages, 1)]
     golds = list(_golds(task, texts(at(record, keys.answer)), choices))
-    if not isinstance(question, str) or not (golds or task.grader in WITHOUT_ANSWER):
-        lacking = keys.answer if isinstance(question, str) else keys.question
+    if not question or not (golds or task.grader in WITHOUT_ANSWER):
+        lacking = keys.answer if question else keys.question
         raise SpecError(errors.BadInput(path=str(path), line=number, problem=f"it has no `{lacking}`"))
     golds += [text for text in texts(at(record, keys.aliases)) if text not in golds]
+    if task.grader == "instructions" and (problem := mistake(record)):
+        raise SpecError(errors.BadInput(path=str(path), line=number, problem=problem))
     parts = {name: "\n".join(texts(at(record, key))) for name, key in task.parts.items()}
     database = None
     if task.databases:
@@ -151,8 +159,8 @@ def _item(
             where = f"`{folder}`" if folder else "this folder"
             raise SpecError(errors.NoTaskData(task=task.name, path=f"{database or name}", where=where))
         parts["schema"] = schemas.get(name) or schema_of(database)
-    asked = task.asked(question, choices, tuple(texts(at(record, keys.passages))), parts)
-    return Item(str(record.get(keys.id, number)), asked, tuple(golds), choices, record, database)
+    asked = task.asked(question, choices, tuple(passages), parts)
+    return Item(str(record.get(keys.id, number)), asked, tuple(golds), choices, record, database, tuple(turns))
 
 
 def _golds(task: Task, answers: Sequence[str], choices: Sequence[str]) -> Iterator[str]:
@@ -197,7 +205,7 @@ def texts(value: Any) -> list[str]:
 def questions(items: Sequence[Item], system: str) -> Iterator[batch.Item]:
     """The items as what `run_batch` answers."""
     before = (Message("system", system),) if system else ()
-    return (batch.Item(item.id, (*before, Message("user", item.question))) for item in items)
+    return (batch.Item(item.id, (*before, Message("user", item.question)), item.turns) for item in items)
 
 
 # ---- somebody's own file

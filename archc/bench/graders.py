@@ -32,13 +32,19 @@ Grader = Literal[
     "stdio",
     "sql",
     "sql_subset",
+    "instructions",
+    "ranking",
+    "preference",
 ]
 """`numeric` compares by value, `choice` by letter, `exact` without case and outer punctuation, `words` as SQuAD does,
 `contains` looks for a right answer within the text, `f1` counts shared words, `math` asks `math-verify`, `game24` works
 out the expression, `literal` compares values of Python. `function`, `against`, `asserts` and `stdio` run programs,
-`sql` and `sql_subset` queries."""
+`sql` and `sql_subset` queries. `instructions` checks what a response looks like (IFEval),
+`ranking` an order of passages; `preference` asks a judge."""
 
-WITHOUT_ANSWER: Final[frozenset[str]] = frozenset({"function", "asserts", "stdio"})
+WITHOUT_ANSWER: Final[frozenset[str]] = frozenset(
+    {"function", "asserts", "stdio", "instructions", "ranking", "preference"}
+)
 """Those that need no right answer."""
 
 

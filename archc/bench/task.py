@@ -48,6 +48,8 @@ class Keys(_Part):
     """A list of what a program reads."""
     database: str = "db_id"
     """The name of a database."""
+    gains: str = "qrels"
+    """What each passage is worth by its `docid`."""
     outputs: str = "outputs"
     """A list of what it should print then."""
 
@@ -77,6 +79,8 @@ class Task(_Part):
     grader: Grader
     seconds: float = Field(5.0, gt=0, le=600)
     """The most that one test of a program, or one query, may take."""
+    metrics: list[str] = []
+    """What a run comes to beside accuracy: names of what the grader counts."""
     licence: str = ""
     source: str = ""
     noise: str = ""

@@ -14,11 +14,12 @@ import typer
 from rich.console import Console
 
 import archc
-from archc import api
+from archc import api, errors
 from archc.bench.baselines import baselines
 from archc.bench.compare import Comparison
 from archc.bench.data import Selection, guessed, load
 from archc.bench.folder import Graded
+from archc.bench.judging import Judge, judge_plan, rival_answers
 from archc.bench.measure import Order, Outcome, measure
 from archc.bench.metrics.intervals import Estimate
 from archc.bench.summary import Record, estimated, percent
@@ -27,6 +28,7 @@ from archc.cli._ending import EXHAUSTED, FAILED, INTERRUPTED, OK, show
 from archc.cli._options import AsJson, Choose, From, Sets, Skip, chosen
 from archc.cli._screen import BatchScreen
 from archc.cli._working import budget_of, fetching, run_loop, shown, tell_past, to_its_end
+from archc.diagnostics import SpecError
 from archc.planning.plan import Plan
 from archc.runtime.batch import Summary
 from archc.runtime.run import Run
@@ -65,6 +67,12 @@ def bench(
             "--baselines", help="Compare with one greedy answer, and with a vote and best-of-n for the same tokens."
         ),
     ] = False,
+    judge: Annotated[
+        str, typer.Option(metavar="MODEL", help="Who compares answers: a model's entry, as in specs.")
+    ] = "",
+    versus: Annotated[
+        Path | None, typer.Option(help="Answers to compare with: a run of the same task, or JSONL with id and answer.")
+    ] = None,
     listed: Annotated[bool, typer.Option("--tasks", help="List the built-in tasks.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the summary.")] = False,
     as_json: AsJson = False,
@@ -99,9 +107,12 @@ def bench(
         budget_of(budget),
         None if no_journal else journal or api.default_journal(),
     )
+    judged = _judge(order, judge, versus)
+    order = replace(order, judge=judged)
     order = order if run else _placed(order, spec)
     rivals: list[tuple[str, Comparison]] = []
     with _traced(trace) as listeners:
+        order = replace(order, judge=replace(judged, listeners=listeners)) if judged else order
         outcome = _measured(order, console, listeners)
         if against and not outcome.stopped:
 
@@ -139,6 +150,18 @@ def _task(name: str) -> tuple[Task, Path | None, str]:
         case [*_, ".yaml" | ".yml"]:
             return read_task(path), path.parent, ""
     return built_in(name), None, ""
+
+
+def _judge(order: Order, model: str, versus: Path | None) -> Judge | None:
+    """Who compares answers, where the task wants that. Raises SpecError if one of the two is not there."""
+    if order.task.grader != "preference":
+        if model or versus:
+            raise typer.BadParameter(f"the answers of `{order.task.name}` are not compared: leave --judge and --versus")
+        return None
+    if not model or versus is None:
+        raise SpecError(errors.NoJudge(task=order.task.name))
+    shared = order.seed, order.journal, order.budget
+    return Judge(judge_plan(model), rival_answers(versus), str(versus), *shared)
 
 
 def _placed(order: Order, spec: Path) -> Order:
@@ -273,7 +296,10 @@ def _told(order: Order, outcome: Outcome) -> str:
     ]
     if score := summary.get("score"):
         lines.append(f"score {score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]")
+    lines += [f"{name} {percent(Estimate(**share))}" for name, share in summary.get("metrics", {}).items()]
     lines.append(f"{cost['calls']:,.1f} calls, {cost['tokens']:,.0f} tokens{usd} an item")
+    if judged := summary.get("judge"):
+        lines.append(f"the judge: {judged['calls']:,} calls, {judged['tokens']:,} tokens, {judged['usd']:.4f} USD")
     if summary["seconds"]["p50"] is not None:
         lines.append("seconds: " + ", ".join(f"{name} {value:.2f}" for name, value in summary["seconds"].items()))
     lines += _pool(summary.get("pool", {}))

@@ -57,6 +57,37 @@ class UnguessableKeys(Diagnostic):
     what: str
 
 
+class NoJudge(Diagnostic):
+    """A task whose answers are compared, and nobody to compare them."""
+
+    title = "the task `{task}` needs a judge, and answers to compare with"
+    help = "say who compares them: --judge '{{backend: openai, model: MODEL, base_url: URL}}' --versus RUN"
+
+    task: str
+
+
+class NoRival(Diagnostic):
+    """Answers to compare with that lack some of the items."""
+
+    title = "`{path}` has no answer to {lacking} of {of} items, such as `{first}`"
+    help = "name a run of the same items, or a JSONL file with `id` and `answer`, a list where there are several turns"
+
+    path: str
+    lacking: int
+    of: int
+    first: str
+
+
+class NoJudgement(Diagnostic):
+    """A judge that did not say which answer is better."""
+
+    title = "the judge has no verdict on item `{item}`: {reason}"
+    help = "the same command asks it again; another judge may keep to the form of reply that it is told"
+
+    item: str
+    reason: str
+
+
 class NotABench(Diagnostic):
     """A folder that should hold a run of a task does not."""
 

@@ -24,6 +24,7 @@ from archc.report.page import Section, page
 from archc.report.parts import spec_section, steps_section, timeline_section
 from archc.report.pools import pool_section
 from archc.report.told import Question, retold, totals
+from archc.runtime.batch import turn_id
 
 LISTED = 200
 """Items that only one of two has right, at most, that are named."""
@@ -54,7 +55,7 @@ async def bench_report(folder: Path, sessions: Sequence[Recording] = (), journal
     """
     run = read_folder(folder)
     records = list(run.records.values())
-    summary = summarised(records, max(int(run.manifest.get("selected", 0)), len(records)))
+    summary = summarised(records, max(int(run.manifest.get("selected", 0)), len(records)), _metrics(run))
     tried = list(_rivals(run))
     rivals = _nearest(tried, summary["per_item"]["tokens"])
     graph = _graph(run)
@@ -70,7 +71,7 @@ async def bench_report(folder: Path, sessions: Sequence[Recording] = (), journal
         Section("Accuracy and spending", _spending(run, summary, tried)),
         Section("What flipped", joined(*(_flipped(rival) for rival in rivals))),
         pool_section(summary.get("pool")),
-        steps_section(graph, spent, len(questions)),
+        steps_section(graph, spent, len(records) if questions else 0),
         timeline_section(shown, run.records),
         Section("Items", browser.place),
         spec_section(str(run.manifest["spec"].get("text", "")), _facts(run)),
@@ -80,6 +81,11 @@ async def bench_report(folder: Path, sessions: Sequence[Recording] = (), journal
     filters += [("abstained", "abstained")]
     filters += [(f"{way}:{r.name}", f"{way} against {r.name}") for r in rivals for way in ("won", "lost")]
     return page(title, _lead(summary, rivals, missing), sections, browser.as_json(filters, missing))
+
+
+def _metrics(run: Measured) -> list[str]:
+    """What the task counts beside right and wrong."""
+    return [str(name) for name in run.manifest["task"].get("metrics") or ()]
 
 
 def _rivals(run: Measured) -> Sequence[Rival]:
@@ -113,19 +119,24 @@ async def _told(records: Sequence[Record], journal: Path | None, browser: Browse
     """What the journal tells of the items, without their texts; and why nothing more is told, where that is so."""
     questions: list[Question] = []
     missing = "nothing was kept of what was said: the run had no journal"
-    answered = {str(record["id"]): record for record in records}
+    answered = {name: record for record in records for name in _turns(record)}
     for run in dict.fromkeys(str(record["run_id"]) for record in records if record.get("run_id")):
         try:
             async for question in retold(run, journal):
                 if question.id in answered and answered[question.id].get("run_id") == run:
                     question.error = str(answered[question.id].get("why") or question.error)
                     _mark(question, answered[question.id].get("pool") or [])
-                    browser.tell(question)
+                    browser.tell(question, str(answered[question.id]["id"]))
                     questions.append(_light(question))
         except (RunError, SpecError) as error:
             first = error.diagnostics[0] if isinstance(error, SpecError) else error.diagnostic
             missing = f"the journal does not tell what was said: {first.headline}"
-    return questions, missing if len(questions) < len(records) else ""
+    return questions, missing if len(browser.details) + browser.without < len(records) else ""
+
+
+def _turns(record: Record) -> list[str]:
+    """The ids of the questions of an item: one for each turn of its conversation."""
+    return [turn_id(str(record["id"]), turn) for turn in range(1, max(1, len(record.get("turns") or ())) + 1)]
 
 
 def _mark(question: Question, pool: Sequence[Mapping[str, Any]]) -> None:
@@ -169,6 +180,11 @@ def _lead(summary: dict[str, Any], rivals: Sequence[Rival], missing: str) -> Mar
         f"{percent(Estimate(**summary['accuracy']))} right of {many}, for {number(cost['tokens'])} tokens{usd} an item."
     )
     parts = [tag("p", told, class_="lead")]
+    if figures := summary.get("metrics"):
+        parts.append(items(*(f"{name}: {percent(Estimate(**share))}" for name, share in figures.items())))
+    if judge := summary.get("judge"):
+        spent = f"{judge['calls']:,} calls and {judge['tokens']:,} tokens"
+        parts.append(tag("p", f"The judge that compared the answers took {spent} beside that.", class_="soft"))
     if rivals:
         parts.append(items(*(_verdict(rival) for rival in rivals)))
     else:

@@ -71,9 +71,11 @@
     if (!detail) {
       cell.append(el("p", { class: "note" }, data.missing));
     } else {
-      cell.append(el("h3", {}, "Question"), el("pre", {}, detail.question));
-      if (detail.error) cell.append(el("p", { class: "note" }, detail.error));
-      cell.append(el("h3", {}, "Steps"), ...detail.steps.map((one) => step(one, detail.texts)));
+      for (const turn of [detail, ...(detail.then || [])]) {
+        cell.append(el("h3", {}, "Question"), el("pre", {}, turn.question));
+        if (turn.error) cell.append(el("p", { class: "note" }, turn.error));
+        cell.append(el("h3", {}, "Steps"), ...turn.steps.map((one) => step(one, turn.texts)));
+      }
     }
     return el("tr", {}, cell);
   };

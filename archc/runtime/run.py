@@ -120,6 +120,8 @@ class Run:
     """Which budget ended it."""
     abstained: bool = False
     """Whether the answer is that there is none."""
+    earlier: tuple[Run, ...] = ()
+    """Those of the turns before, where a conversation went on."""
 
     @property
     def digest(self) -> str:
