@@ -180,7 +180,8 @@ def _lead(summary: dict[str, Any], rivals: Sequence[Rival], missing: str) -> Mar
         f"{percent(Estimate(**summary['accuracy']))} right of {many}, for {number(cost['tokens'])} tokens{usd} an item."
     )
     parts = [tag("p", told, class_="lead")]
-    if figures := summary.get("metrics"):
+    figures = {**({"score": summary["score"]} if "score" in summary else {}), **summary.get("metrics", {})}
+    if figures:
         parts.append(items(*(f"{name}: {percent(Estimate(**share))}" for name, share in figures.items())))
     if judge := summary.get("judge"):
         spent = f"{judge['calls']:,} calls and {judge['tokens']:,} tokens"
