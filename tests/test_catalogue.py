@@ -29,6 +29,8 @@ NOT_RUN = {
     ("not-recorded", "right"),
     ("no-such-run", "right"),
     ("no-judgement", "wrong"),
+    ("no-hub-data", "wrong"),
+    ("no-hub-data", "right"),
 }
 NOT_RUN |= {(name, word) for name in ("missing-extra", "not-delivered", "no-sandbox") for word in ("wrong", "right")}
 """Examples that cannot be tried; the page says why."""

@@ -27,6 +27,8 @@ DOOR = {"archc", "archc.__main__"}
 HEAVY = {"apsw", "networkx", "aiohttp", "yarl", "xllamacpp", "uvloop", "lark", "pygls", "lsprotocol", "keyring"} | {
     "opentelemetry",
     "math_verify",
+    "datasets",
+    "reasoning_gym",
 }
 """Third-party packages that may be imported within a function."""
 
@@ -62,6 +64,8 @@ WORLD: dict[str, set[str]] = {
     "xllamacpp": {"backends.llamacpp"},
     "opentelemetry": {"exporters.otel"},
     "math_verify": {"bench.graders"},
+    "datasets": {"bench.hub"},
+    "reasoning_gym": {"bench.gym"},
 }
 """Who touches the world: the only files that may import these. Elsewhere it is handed in."""
 

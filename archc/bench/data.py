@@ -14,7 +14,9 @@ from typing import Any, Final
 
 from archc import errors
 from archc.bench.databases import database_path, schema_of
-from archc.bench.graders import WITHOUT_ANSWER
+from archc.bench.graders import NEEDED, WITHOUT_ANSWER
+from archc.bench.gym import made
+from archc.bench.hub import fetched
 from archc.bench.instructions import mistake
 from archc.bench.task import LETTERS, Keys, Task
 from archc.calls import Message
@@ -69,8 +71,7 @@ def load(task: Task, selection: Selection, folder: Path | None) -> Data:
     name = match[1] if match else selection.slice
     if not match or (name and name not in task.slices):
         raise SpecError(errors.NoSuchSlice(task=task.name, slice=name, hint=did_you_mean(name, task.slices)))
-    path = _path(task, task.slices[name] if name else next(iter(task.slices.values())), folder)
-    content, records = records_of(path)
+    path, digest, records = _records(task, name or next(iter(task.slices)), folder)
     schemas = _schemas(task, folder)
     items = [_item(task, path, number, record, schemas, folder) for number, record in enumerate(records, 1)]
     _refuse_twins(path, items)
@@ -79,7 +80,27 @@ def load(task: Task, selection: Selection, folder: Path | None) -> Data:
         items = items[int(match[2] or 0) : int(match[3]) if match[3] else None]
     if selection.shuffle_seed is not None:
         Random(selection.shuffle_seed).shuffle(items)
-    return Data(tuple(items[: selection.limit]), path, sha256(content).hexdigest(), whole)
+    return Data(tuple(items[: selection.limit]), path, digest, whole)
+
+
+def _records(task: Task, slice: str, folder: Path | None) -> tuple[Path, str, list[Mapping[str, Any]]]:
+    """Where a slice is from, what names its content, and its records: a file's, else the hub's, or made."""
+    if task.family:
+        return _digested(task.slices[slice], made(task))
+    try:
+        path = _path(task, task.slices[slice], folder)
+    except SpecError:
+        if (records := fetched(task, slice)) is None:
+            raise
+        assert task.hub
+        return _digested(f"hf:{task.hub.path}/{slice}", records)
+    content, records = records_of(path)
+    return path, sha256(content).hexdigest(), records
+
+
+def _digested(name: str, records: list[Mapping[str, Any]]) -> tuple[Path, str, list[Mapping[str, Any]]]:
+    content = json.dumps(records, sort_keys=True).encode("utf-8", "backslashreplace")
+    return Path(name), sha256(content).hexdigest(), records
 
 
 def _refuse_twins(path: Path, items: Sequence[Item]) -> None:
@@ -97,7 +118,8 @@ def _path(task: Task, name: str, folder: Path | None) -> Path:
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         where = f"`{folder}`" if folder else "this folder"
-        raise SpecError(errors.NoTaskData(task=task.name, path=name, where=where))
+        hint = "\nor fetch it from the Hugging Face hub: pip install 'archc[hub]'" if task.hub else ""
+        raise SpecError(errors.NoTaskData(task=task.name, path=name, where=where, hint=hint))
     return found
 
 
@@ -148,6 +170,9 @@ def _item(
         lacking = keys.answer if question else keys.question
         raise SpecError(errors.BadInput(path=str(path), line=number, problem=f"it has no `{lacking}`"))
     golds += [text for text in texts(at(record, keys.aliases)) if text not in golds]
+    for key in (getattr(keys, name) for name in NEEDED.get(task.grader, ())):
+        if not any(texts(at(record, key))):
+            raise SpecError(errors.BadInput(path=str(path), line=number, problem=f"it has no `{key}`"))
     if task.grader == "instructions" and (problem := mistake(record)):
         raise SpecError(errors.BadInput(path=str(path), line=number, problem=problem))
     parts = {name: "\n".join(texts(at(record, key))) for name, key in task.parts.items()}

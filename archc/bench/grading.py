@@ -14,6 +14,7 @@ from archc.bench.graders import WRONG, Grade, grade
 from archc.bench.instructions import graded_instructions
 from archc.bench.judging import Judging
 from archc.bench.pools import ungraded
+from archc.bench.reasoning import graded_reasoning
 from archc.bench.reranking import graded_order
 from archc.bench.task import Task
 from archc.calls import Spend
@@ -80,6 +81,8 @@ class Grading:
             return await self.judging.grade([*earlier, answer], item)
         if self.task.grader == "ranking":
             return graded_order(answer, at(item.record, self.task.keys.passages), at(item.record, self.task.keys.gains))
+        if self.task.grader == "reasoning":
+            return graded_reasoning(answer, item.golds, item.record)
         if self.task.grader == "instructions":
             return graded_instructions(answer, item.record)
         return grade(self.task.grader, answer, item.golds, item.choices)

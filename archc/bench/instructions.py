@@ -13,7 +13,7 @@ from archc.bench.languages import is_in
 _SHORT: Final = """mr mrs ms dr prof st sr jr vs etc inc ltd co no vol fig al approx dept est jan feb mar apr jun jul
 aug sep oct nov dec gen col sgt rev hon e.g i.e u.s u.k a.m p.m ph.d p.s p.p.s"""
 _ABBREVIATIONS: Final = frozenset(_SHORT.split())
-_END: Final = re.compile(r"[.!?]+[\"'”’)\]*_]*(?=\s|$)")
+_END: Final = re.compile(r"(?<![.!?])[.!?]+[\"'”’)\]*_]*(?=\s|$)")
 _SHORT_FORMS: Final = re.compile(r"(?i)(n['’]t|['’](?:s|m|d|ll|re|ve))\b")
 _ALLOWED: Final = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
 

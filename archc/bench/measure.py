@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from archc import api
 from archc.bench.data import Data, Selection, questions
@@ -28,6 +28,10 @@ from archc.spec.model import Budget
 
 SCHEME = 1
 """The version of what a folder holds."""
+
+
+_TOLD: Final = {"slices", "about", "hub", "metrics", "licence", "source", "noise"}
+"""What of a task changes no answer and no grade."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Order:
     @property
     def key(self) -> str:
         """Names what the folder's answers depend on; not how many there are, so that a limit can be raised."""
-        task = self.task.model_dump(mode="json", exclude={"slices", "about", "licence", "source", "noise"})
+        task = self.task.model_dump(mode="json", exclude=_TOLD)
         content = [SCHEME, run_key(self.plan, self.seed), task, self.data.digest, self.selection.slice]
         content.append(self.selection.shuffle_seed)
         if self.judge:

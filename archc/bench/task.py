@@ -54,6 +54,18 @@ class Keys(_Part):
     """A list of what it should print then."""
 
 
+class Hub(_Part):
+    """Where the Hugging Face hub has the data."""
+
+    path: str
+    name: str = ""
+    splits: dict[str, str]
+    """Its splits by our slices."""
+    keys: dict[str, str]
+    """Its columns by our keys."""
+    revision: str = ""
+
+
 class Task(_Part):
     """A task. Its `prompt` has `{question}` in it, `{choices}`, `{passages}` and its `parts` where there are such."""
 
@@ -63,6 +75,11 @@ class Task(_Part):
     slices: dict[str, str] = Field(min_length=1)
     """Paths of JSONL files by name of the slice, within the folder of the data or beside the task; the first is meant
     where none is named."""
+    hub: Hub | None = None
+    """Where the data is fetched from if the files are not there."""
+    family: str = ""
+    """A family of reasoning-gym, whose items are made."""
+    seed: int = 0
     keys: Keys = Keys()
     parts: dict[str, str] = {}
     """What else the prompt has from a record: the key of each by its name in the prompt."""

@@ -19,6 +19,7 @@ from archc.bench.baselines import baselines
 from archc.bench.compare import Comparison
 from archc.bench.data import Selection, guessed, load
 from archc.bench.folder import Graded
+from archc.bench.gym import PREFIX, gym_task
 from archc.bench.judging import Judge, judge_plan, rival_answers
 from archc.bench.measure import Order, Outcome, measure
 from archc.bench.metrics.intervals import Estimate
@@ -111,8 +112,9 @@ def bench(
     order = replace(order, judge=judged)
     order = order if run else _placed(order, spec)
     rivals: list[tuple[str, Comparison]] = []
-    with _traced(trace) as listeners:
-        order = replace(order, judge=replace(judged, listeners=listeners)) if judged else order
+    apart = trace.with_suffix(f".judge{trace.suffix}") if trace and judged else None  # a file's times are one session's
+    with _traced(trace) as listeners, _traced(apart) as heard:
+        order = replace(order, judge=replace(judged, listeners=heard)) if judged else order
         outcome = _measured(order, console, listeners)
         if against and not outcome.stopped:
 
@@ -149,7 +151,7 @@ def _task(name: str) -> tuple[Task, Path | None, str]:
             return task, None, said
         case [*_, ".yaml" | ".yml"]:
             return read_task(path), path.parent, ""
-    return built_in(name), None, ""
+    return gym_task(name) if name.startswith(PREFIX) else built_in(name), None, ""
 
 
 def _judge(order: Order, model: str, versus: Path | None) -> Judge | None:
@@ -191,7 +193,7 @@ def _list(as_json: bool) -> None:
         print(json.dumps([task.model_dump(mode="json") for task in tasks], ensure_ascii=False))
         return
     for task in tasks:
-        print(f"{task.name:<15} {task.grader:<9} {task.about} ({', '.join(task.slices)}; {task.licence})")
+        print(f"{task.name:<15} {task.grader:<12} {task.about} ({', '.join(task.slices)}; {task.licence})")
 
 
 class BenchScreen(BatchScreen):

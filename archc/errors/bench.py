@@ -29,11 +29,23 @@ class NoTaskData(Diagnostic):
     """The questions of a task are not there."""
 
     title = "the task `{task}` needs the file `{path}`, which is not in {where}"
-    help = "export ARCHC_DATA=/path/of/the/data"
+    help = "export ARCHC_DATA=/path/of/the/data{hint}"
 
     task: str
     path: str
     where: str
+    hint: str = ""
+
+
+class NoHubData(Diagnostic):
+    """The hub did not give the data of a task."""
+
+    title = "the task `{task}` could not be fetched from `{path}` on the Hugging Face hub: {problem}"
+    help = "put the file of the task into the folder that ARCHC_DATA names, or try again"
+
+    task: str
+    path: str
+    problem: str
 
 
 class NoSuchSlice(Diagnostic):

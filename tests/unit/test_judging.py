@@ -55,12 +55,14 @@ def test_a_judge_that_prefers_a_place_prefers_nobody(bench: Bench) -> None:
 
 def test_all_turns_are_asked_with_the_answers_in_view_and_judged_together(bench: Bench) -> None:
     duel(bench, "--trace", "t.jsonl")
-    events = [json.loads(line) for line in (bench.folder / "t.jsonl").read_text().splitlines()]
-    asked = [event["query"] for event in events if event["event"] == "question"]
+    traces = [(bench.folder / name).read_text().splitlines() for name in ("t.jsonl", "t.judge.jsonl")]
+    asked, judged = (
+        [event["query"] for event in map(json.loads, lines) if event["event"] == "question"] for lines in traces
+    )
     two = {record["id"]: record for record in bench.lines("duel")}["1"]
 
-    assert {"1", "1 turn 2", "0 as first", "1 as second"} <= set(asked)
-    assert "0 turn 2" not in asked
+    assert sorted(asked) == ["0", "1", "1 turn 2", "2", "3", "3 turn 2"]
+    assert sorted(judged) == [f"{i} as {place}" for i in range(4) for place in ("first", "second")]
     assert len(two["turns"]) == 2
     assert (two["calls"], two["judge"]["calls"]) == (2, 2)
     assert two["parts"]["lengths"] == [len("\n\n---\n\n".join(two["turns"])), len("No.\n\n---\n\nBecause.")]
