@@ -96,7 +96,8 @@ class Grading:
         pool: list[dict[str, Any]] = []
         try:
             graded = await self.grade(answer, item, [before.answer or "" for before in run.earlier])
-            pool = [] if self.judging else await self._pool(run, item, {answer: graded.correct})
+            if not self.judging:  # which would be paid for every candidate
+                pool = await self._pool(run, item, {answer: graded.correct})
         except RunError as failure:
             graded, status, error = WRONG, "ungraded", failure.diagnostic.headline
         return {

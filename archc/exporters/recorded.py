@@ -90,7 +90,8 @@ def _event(text: bytes) -> Event | None:
     if not isinstance(record, dict) or not isinstance(record.get("event"), str):
         return None
     needed = ("at", *_NEEDED.get(record["event"], ()))
-    right = all(is_right(record[key]) for key, is_right in _FIELDS.items() if key in record)
+    fields = _FIELDS if record["event"] == "session" else _ELSEWHERE
+    right = all(is_right(record[key]) for key, is_right in fields.items() if key in record)
     return record if right and all(key in record for key in needed) else None
 
 
@@ -131,6 +132,8 @@ def _fields() -> Iterator[tuple[str, Callable[[Any], bool]]]:
 
 _FIELDS: Final[Mapping[str, Callable[[Any], bool]]] = dict(_fields())
 """What the values of an event must be, where they are there."""
+_ELSEWHERE: Final = {key: check for key, check in _FIELDS.items() if key != "models"}
+"""The same for all but `session`: a note may name models in another way."""
 
 _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "session": ("time",),

@@ -13,6 +13,7 @@ from archc.bench.figures import figures
 from archc.bench.reranking import graded_order, order_in
 from tests.unit.test_bench import Bench
 from tests.unit.test_programs import items
+from tests.unit.test_report import data_of
 
 TASK = "slices: {all: q.jsonl}\ngrader: preference\nmetrics: [win_rate, win_rate_length_controlled]\n"
 
@@ -201,3 +202,16 @@ def test_noveleval_has_numbered_passages_and_an_order_that_none_beats() -> None:
     assert len(known) == 21
     assert all(grade.correct for grade in grades)
     assert task.metrics == ["ndcg@1", "ndcg@5", "ndcg@10"]
+
+
+def test_the_report_has_the_metrics_and_every_turn(bench: Bench) -> None:
+    duel(bench)
+    assert bench("report", "duel", "-o", "out.html").code == 0
+    page = (bench.folder / "out.html").read_text(encoding="utf-8")
+    details = data_of(page)["details"]
+
+    assert "win_rate: 50.0 %" in page
+    assert "The judge that compared the answers took 8 calls" in page
+    assert sorted(details) == ["0", "1", "2", "3"]
+    assert ["then" in details[id] for id in sorted(details)] == [False, True, False, True]
+    assert "And why?" in details["1"]["then"][0]["question"]

@@ -283,3 +283,20 @@ def test_a_journal_is_looked_after(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_a_journal_that_is_not_there_is_not_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert archc(capsys, "cache", "stats", "--journal", str(tmp_path / "j"))[0] == 2
     assert not (tmp_path / "j").exists()
+
+
+def test_who_listens_to_a_replay_hears_the_candidates_that_left_each_step(tmp_path: Path) -> None:
+    run, runs = ran(SPEC.format(calls=1000), tmp_path / "j", questions=2)
+    events: list[Any] = []
+
+    async def listen() -> list[Run]:
+        return [told async for told, _ in api.replay(run, tmp_path / "j", [events.append])]
+
+    told = asyncio.run(listen())
+    last = {event["query"]: event for event in events if event["event"] == "left" and "path" not in event}
+
+    assert [one.digest for one in told] == [one.digest for one in runs]
+    for one in told:
+        assert [c["text"] for c in last[one.id]["candidates"]] == [c.text for c in one.candidates]
+    assert {e["node"] for e in events if e["event"] == "left"} <= set(told[0].nodes)
+    assert sum(e["calls"] for e in events if e["event"] == "cached") == sum(one.cached for one in told)
