@@ -1,4 +1,7 @@
-"""Governor: the single gate before the models. Looks a call up, reserves its worst case, sends it, settles, records."""
+"""Governor: the single gate before the models. Looks a call up, reserves its worst case, sends it, settles, records.
+
+What is executed goes through its `executor`.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ from archc.calls import (
 from archc.diagnostics import Diagnostic, RunError
 from archc.ir.region import Node
 from archc.runtime.budget import Ledger, Scope, used
+from archc.runtime.executor import Executor
 from archc.runtime.fair_queue import Turn
 from archc.runtime.hedge import Second, hedged
 from archc.runtime.identity import CallSet
@@ -33,6 +37,7 @@ from archc.runtime.journal import Journal
 from archc.runtime.lane import Lane
 from archc.runtime.query import Batch, Query, Sample
 from archc.runtime.records import Attempt, Claim, Outcome
+from archc.sandbox.pool import Sandbox
 
 
 class Governor:
@@ -45,7 +50,9 @@ class Governor:
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
         run: str = "",
+        sandbox: Sandbox | None = None,
     ) -> None:
+        """`sandbox` has been started; without one, nothing can be executed."""
         self._lanes = lanes
         self._journal = journal
         self.clock = clock
@@ -54,6 +61,7 @@ class Governor:
         self._ledger = Ledger()
         self._claimed: dict[str, asyncio.Future[None]] = {}
         self._stopped = asyncio.Event()
+        self.executor = Executor(sandbox, journal, clock, self._stopped.is_set, run)
         self.breach: Diagnostic | None = None
         """A server has written more than it was allowed to, so that no budget can be kept: nothing more is sent."""
 
@@ -323,14 +331,7 @@ class Governor:
         self._tell(batch, "refused", calls=len(batch.keys), reason=failed.reason, **place)
         self._fail(batch, samples, failed, whole=whole)
         if whole:
-            self._exhausted(batch, failed)
-
-    def _exhausted(self, batch: Batch, failed: Failed) -> None:
-        """Notes that the whole question could not have all that it asked for."""
-        batch.query.refusals.append(failed)
-        is_error = any(scope.limit.on_exhausted == "error" for scope in batch.query.scopes)
-        if is_error and failed.kind is FailureKind.BUDGET:
-            raise RunError(errors.BudgetExhausted(span=batch.node.span, reason=failed.reason))
+            batch.query.refuse(failed, batch.node.span)
 
     def _left(self, query: Query) -> float | None:
         """Seconds until the nearest deadline, if there is one."""

@@ -28,6 +28,7 @@ from archc.runtime.run import Run, Status, Tally, tallies_of
 from archc.runtime.schedule import execute
 from archc.runtime.thrift import Thrift
 from archc.runtime.trace import Listener, Trace
+from archc.sandbox.pool import Sandbox
 from archc.spec.model import Budget
 from archc.values import Candidate
 
@@ -43,6 +44,8 @@ class World:
     backend: Callable[[Model, KeyFor], Backend]
     wall: Callable[[], float] = lambda: 0.0
     """Seconds since 1970, for those who read a trace; nothing is decided by it."""
+    sandbox: Callable[[], Sandbox] = Sandbox
+    """Where code is run that models write."""
 
 
 def connect(model: Model, key_for: KeyFor) -> Backend:
@@ -90,7 +93,7 @@ class Session:
         self._numbers = itertools.count()
 
     async def __aenter__(self) -> Self:
-        """Opens the journal and starts every backend that is asked, at once. Raises RunError."""
+        """Opens the journal and starts, at once, every backend that is asked and the sandbox. Raises RunError."""
         try:
             await self._start()
         except BaseException:
@@ -118,17 +121,20 @@ class Session:
                 self._open.push_async_callback(backends[same].close)
             jitter = random.Random(f"{self.seed}:{model.name}")
             lanes[model.name] = Lane(model, backends[same], world.clock, world.sleep, jitter)
+        sandboxes = self._sandboxes()
         try:
             async with asyncio.TaskGroup() as tasks:
                 for backend in backends.values():
                     tasks.create_task(backend.start())
+                for sandbox in sandboxes:
+                    tasks.create_task(sandbox.start())
         except BaseExceptionGroup as group:
             raise cause_of(group) from None
         self.fingerprints = {name: lane.fingerprint for name, lane in lanes.items()}
         if journal:
             recipe = {"plan": self.plan.recipe, "fingerprints": self.fingerprints}
             self.past = await journal.begin(self._name, recipe, self.seed)
-        self._governor = Governor(lanes, journal, world.clock, world.sleep, self.past.run)
+        self._governor = Governor(lanes, journal, world.clock, world.sleep, self.past.run, *sandboxes)
         self._began = world.clock()
         if self._run_scope:
             self._run_scope.spent = sum((spent for _, _, spent in self.past.spent), NOTHING)
@@ -144,6 +150,14 @@ class Session:
             seed=self.seed,
             models=models,
         )
+
+    def _sandboxes(self) -> list[Sandbox]:
+        """The one that is needed, if any op executes."""
+        executes = any(node.op.executes for node in self.plan.graph.every)
+        needed = [self._world.sandbox()] if executes else []
+        for sandbox in needed:
+            self._open.push_async_callback(sandbox.close)
+        return needed
 
     @property
     def run(self) -> str:
