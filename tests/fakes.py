@@ -172,6 +172,8 @@ class ScriptedSandbox(Sandbox):
         self._verdict, self._takes = verdict or by_chance, takes
         self.tested: list[tuple[str, str]] = []
         self.cancelled = self.running = self.most_running = 0
+        self.begun = asyncio.Event()
+        """That a test runs."""
 
     async def start(self) -> None:
         """Is there."""
@@ -184,6 +186,7 @@ class ScriptedSandbox(Sandbox):
     ) -> Outcome:
         self.tested.append((program, test))
         self.running += 1
+        self.begun.set()
         self.most_running = max(self.most_running, self.running)
         try:
             await asyncio.sleep(self._takes)

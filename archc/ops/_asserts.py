@@ -12,7 +12,7 @@ from archc.ops._programs import MOST_READ, asked_for, blocks, called, parsed, wr
 LONGEST = 1_000
 """Of a test, in characters."""
 _LINE = re.compile(r"^\s*(?:>>>|[-*•]|\d{1,3}[.):])?\s*`?(assert\b.*?)`?\s*$", re.MULTILINE)
-_EXAMPLE = re.compile(r"^[ \t]*>>> (.+)\n[ \t]*(?!>>>)(\S.*)$", re.MULTILINE)
+_EXAMPLE = re.compile(r"^[ \t]*>>> (?!print\b)(.+)\n[ \t]*(?!>>>)(\S.*)$", re.MULTILINE)
 
 
 def written_asserts(text: str, entry: str) -> list[str]:
@@ -38,7 +38,7 @@ def given_asserts(question: str) -> list[str]:
     return list(dict.fromkeys(test for test in tests if test and len(test) <= LONGEST and _calls(test, entry)))
 
 
-def tested(tests: Iterable[str]) -> str:
+def most_called(tests: Iterable[str]) -> str:
     """The function that most tests call; empty if none calls any."""
     first = [names[0] for test in tests if (module := parsed(test)) and (names := called(module))]
     return Counter(first).most_common(1)[0][0] if first else ""

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from archc.calls import Failed, Limits, Outcome
 from archc.ir.op import Context, together
-from archc.ops._asserts import tested
+from archc.ops._asserts import most_called
 from archc.ops._programs import asked_for, program
 from archc.values import Candidate, Verdict
 
@@ -26,7 +26,7 @@ _NO_PROGRAM = Outcome("error", "there is no Python function in the answer")
 async def matrix(ctx: Context, candidates: Sequence[Candidate], asserts: Sequence[str], limits: Limits) -> list[Row]:
     """A row for each candidate, a column for each test; all are run at once, as far as there are workers."""
     question = ctx.question[-1].content
-    entry = asked_for(question) or tested(asserts)
+    entry = asked_for(question) or most_called(asserts)
     programs = [program(c.text, question, entry) for c in candidates]
     return await together(_row(ctx, one, asserts, limits) for one in programs)
 

@@ -83,7 +83,7 @@ def program(text: str, question: str, entry: str) -> str | None:
     for code in bodies if given else ():
         if whole := _continued(given, code, entry):
             return written(*_kept(whole))
-    longest = max(filter(_functions, modules), key=lambda module: len(ast.dump(module)), default=None)
+    longest = max(filter(_functions, modules), key=lambda module: sum(1 for _ in ast.walk(module)), default=None)
     if longest is None:
         return None
     alias = [ast.Assign([ast.Name(entry)], ast.Name(_functions(longest)[-1].name), lineno=0)] if entry else []
@@ -162,5 +162,5 @@ def _is_trial(node: ast.stmt) -> bool:
     """Whether it only shows or tries what is defined around it."""
     if isinstance(node, ast.If) and isinstance(node.test, ast.Compare):
         return isinstance(node.test.left, ast.Name) and node.test.left.id == "__name__"
-    is_call = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
-    return isinstance(node, ast.Assert) or (is_call and ast.unparse(node).startswith("print("))
+    what = node.value.func if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) else None
+    return isinstance(node, ast.Assert) or (isinstance(what, ast.Name) and what.id == "print")
