@@ -27,8 +27,8 @@ async def matrix(ctx: Context, candidates: Sequence[Candidate], asserts: Sequenc
     """A row for each candidate, a column for each test; all are run at once, as far as there are workers."""
     question = ctx.question[-1].content
     entry = asked_for(question) or most_called(asserts)
-    programs = [program(c.text, question, entry) for c in candidates]
-    return await together(_row(ctx, one, asserts, limits) for one in programs)
+    programs = {text: program(text, question, entry) for text in {c.text for c in candidates}}
+    return await together(_row(ctx, programs[c.text], asserts, limits) for c in candidates)
 
 
 async def _row(ctx: Context, code: str | None, asserts: Sequence[str], limits: Limits) -> Row:
