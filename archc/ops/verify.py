@@ -144,7 +144,7 @@ class Verify(ModelOp):
         if isinstance(outcome, Failed):
             return outcome
         if outcome.status not in ("passed", "failed"):
-            return Failed(FailureKind.UNPARSABLE, f"the checking program gave no verdict: {outcome.message}")
+            return Failed(FailureKind.UNPARSABLE, f"the checking program gave no verdict: {outcome.message[:120]!r}")
         verdict: Literal["correct", "incorrect"] = "correct" if outcome.passed else "incorrect"
         return Judgement(explanation=cut(outcome.message), verdict=verdict)
 
