@@ -161,7 +161,7 @@ def test_nothing_survives_a_killed_parent(wall: Wall) -> None:
     text = f"""
 import asyncio
 from archc.sandbox.pool import Sandbox
-from archc.sandbox.outcome import Limits
+from archc.calls import Limits
 async def play():
     async with Sandbox(1, {wall!r}) as box:
         print("up", flush=True)
