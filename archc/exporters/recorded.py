@@ -125,6 +125,7 @@ def _fields() -> Iterator[tuple[str, Callable[[Any], bool]]]:
     yield from dict.fromkeys(("query", "node", "model", "outcome", "state", "status", "path", "span"), _is_text).items()
     yield from dict.fromkeys(("at", "seconds", "usd", "time"), _is_number).items()
     yield from dict.fromkeys(("calls", "attempt", "prompt_tokens", "completion_tokens"), _is_count).items()
+    yield from dict.fromkeys(("tests", "passed"), _is_count).items()
     yield from dict.fromkeys(("cached_tokens", "reasoning_tokens"), _or_none(_is_count)).items()
     yield from {"sent": _or_none(_is_number), "server": _or_none(_is_text)}.items()
     yield from {"samples": _is_list, "models": _are_models}.items()
@@ -141,6 +142,7 @@ _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "answer": ("query", "status"),
     "node": ("query", "node", "state"),
     "call": ("query", "node", "model", "samples", "seconds", "outcome", "prompt_tokens", "completion_tokens"),
+    "executed": ("query", "node", "tests", "passed", "seconds"),
     "note": ("query", "node", "note"),
     "refused": ("query", "node", "calls"),
 }

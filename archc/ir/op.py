@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationInfo, field_validator
 
-from archc.calls import MESSAGE_TOKENS, NOTHING, Ask, Conversation, Sampling, Spend
+from archc.calls import MESSAGE_TOKENS, NOTHING, Ask, Conversation, Execute, Sampling, Spend
 from archc.diagnostics import Diagnostic
 from archc.ir.shape import Shape
 from archc.prompts.reply import REPAIR_BYTES
@@ -37,6 +37,10 @@ class Context(Protocol):
     @property
     def ask(self) -> Ask:
         """The way to the models."""
+
+    @property
+    def execute(self) -> Execute:
+        """The way to the sandbox, for ops that say that they execute."""
 
     def order(self, count: int) -> tuple[int, ...]:
         """A permutation of `range(count)`, fixed by the run's seed and the node."""
@@ -168,6 +172,11 @@ class Op(BaseModel, abc.ABC):
     @property
     def needs_logprobs(self) -> bool:
         """Whether its model must give log-probabilities."""
+        return False
+
+    @property
+    def executes(self) -> bool:
+        """Whether it runs code in the sandbox, which must then be there before anything is paid for."""
         return False
 
     @abc.abstractmethod

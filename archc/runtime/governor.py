@@ -1,4 +1,7 @@
-"""Governor: the single gate before the models. Looks a call up, reserves its worst case, sends it, settles, records."""
+"""Governor: the single gate before the models. Looks a call up, reserves its worst case, sends it, settles, records.
+
+What is executed goes through its `executor`.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ from archc.calls import (
 from archc.diagnostics import Diagnostic, RunError
 from archc.ir.region import Node
 from archc.runtime.budget import Ledger, Scope, used
+from archc.runtime.executor import Executor
 from archc.runtime.fair_queue import Turn
 from archc.runtime.hedge import Second, hedged
 from archc.runtime.identity import CallSet
@@ -50,6 +54,7 @@ class Governor:
         self._ledger = Ledger()
         self._claimed: dict[str, asyncio.Future[None]] = {}
         self._stopped = asyncio.Event()
+        self.executor = Executor(journal, clock, self._stopped.is_set)
         self.breach: Diagnostic | None = None
         """A server has written more than it was allowed to, so that no budget can be kept: nothing more is sent."""
 
@@ -315,14 +320,7 @@ class Governor:
         self._tell(batch, "refused", calls=len(batch.keys), reason=failed.reason, **place)
         self._fail(batch, samples, failed, whole=whole)
         if whole:
-            self._exhausted(batch, failed)
-
-    def _exhausted(self, batch: Batch, failed: Failed) -> None:
-        """Notes that the whole question could not have all that it asked for."""
-        batch.query.refusals.append(failed)
-        is_error = any(scope.limit.on_exhausted == "error" for scope in batch.query.scopes)
-        if is_error and failed.kind is FailureKind.BUDGET:
-            raise RunError(errors.BudgetExhausted(span=batch.node.span, reason=failed.reason))
+            batch.query.refuse(failed, batch.node.span)
 
     def _left(self, query: Query) -> float | None:
         """Seconds until the nearest deadline, if there is one."""

@@ -6,13 +6,16 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from archc.calls import NOTHING, Completion, Conversation, Failed, Request, Spend
+from archc import errors
+from archc.calls import NOTHING, Completion, Conversation, Failed, FailureKind, Outcome, Request, Spend
+from archc.diagnostics import RunError
 from archc.ir.region import Node
 from archc.runtime.budget import Scope, worst_case
 from archc.runtime.identity import SampleId
 from archc.runtime.lane import Lane
 from archc.runtime.thrift import Thrift
 from archc.runtime.trace import Trace
+from archc.source import Span
 from archc.spec.model import Budget
 
 Sample = Completion | Failed
@@ -38,8 +41,10 @@ class Query:
     """Why calls were not sent that the whole question needed, each time."""
     memory: dict[str, Completion] = field(default_factory=dict)
     """What was bought for this question, where there is no journal."""
+    executed: dict[str, Outcome] = field(default_factory=dict)
+    """What was run for this question, where there is no journal."""
     failed: dict[str, Failed] = field(default_factory=dict)
-    """What stands in the place of samples: for this question that is final."""
+    """What stands in the place of samples and executions: for this question that is final."""
     thrift: Thrift | None = None
     """Saves for what must come; None where nothing is to be saved."""
     past: Sequence[tuple[tuple[str, ...], Spend]] = ()
@@ -52,6 +57,16 @@ class Query:
         """The scope with the earliest deadline, if there is one."""
         timed = [scope for scope in self.scopes if scope.deadline is not None]
         return min(timed, key=lambda scope: scope.deadline or 0.0, default=None)
+
+    def refuse(self, failed: Failed, span: Span) -> None:
+        """Notes that the whole question could not have all that it asked for.
+
+        Raises RunError where a budget says that this is an error.
+        """
+        self.refusals.append(failed)
+        is_error = any(scope.limit.on_exhausted == "error" for scope in self.scopes)
+        if is_error and failed.kind is FailureKind.BUDGET:
+            raise RunError(errors.BudgetExhausted(span=span, reason=failed.reason))
 
     @property
     def blocks(self) -> tuple[str, ...]:

@@ -13,7 +13,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archc import errors
-from archc.calls import NOTHING, Completion, Conversation, Failed, FailureKind, Sampling, Spend
+from archc.calls import (
+    NOTHING,
+    USUAL_LIMITS,
+    Completion,
+    Conversation,
+    Failed,
+    FailureKind,
+    Limits,
+    Outcome,
+    Sampling,
+    Spend,
+)
 from archc.diagnostics import Diagnostic
 from archc.ir.condition import Condition
 from archc.ir.control import NoResult
@@ -173,6 +184,12 @@ class NodeRun:
         )
         self._drawn += self._query.lanes[model].price([s for s in samples if isinstance(s, Completion)])
         return samples
+
+    async def execute(
+        self, program: str, tests: Sequence[str], limits: Limits = USUAL_LIMITS
+    ) -> tuple[Outcome | Failed, ...]:
+        """See `archc.calls.Execute`."""
+        return await self._governor.executor.execute(self._query, self._node, self._where, program, tests, limits)
 
     def order(self, count: int) -> tuple[int, ...]:
         """A permutation fixed by the seed, the node, the turn and the question."""

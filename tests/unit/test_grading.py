@@ -13,9 +13,9 @@ from archc.bench.data import Item
 from archc.bench.graders import Grade
 from archc.bench.grading import Grading
 from archc.bench.task import built_in
+from archc.calls import Outcome
 from archc.diagnostics import RunError
 from archc.errors import NoSandbox
-from archc.sandbox.outcome import Outcome
 from archc.sandbox.pool import Sandbox
 from tests.unit.test_bench import Bench, bench  # noqa: F401
 

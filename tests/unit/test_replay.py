@@ -274,7 +274,7 @@ def test_a_journal_is_looked_after(tmp_path: Path, capsys: pytest.CaptureFixture
     connection.execute("UPDATE runs SET ended = 1, began = 1; UPDATE samples SET at = 1")
     connection.close()
     removed = archc(capsys, "cache", "gc", "--days", "1", "--json", *journal)[1]
-    assert removed == {"samples": 5, "attempts": 2, "failures": 0, "queries": 2, "runs": 1}
+    assert removed == {"samples": 5, "executions": 0, "attempts": 2, "failures": 0, "queries": 2, "runs": 1}
     code, _ = archc(capsys, "cache", "export", str(tmp_path / "e"), *journal)
     assert code == 0
     assert stat.S_IMODE((tmp_path / "e").stat().st_mode) == 0o600
