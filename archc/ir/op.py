@@ -24,7 +24,7 @@ from archc.ir.shape import Shape
 from archc.prompts.reply import REPAIR_BYTES
 from archc.prompts.template import Template, placeholders, read_templates
 from archc.spec.model import Budget
-from archc.values import CandidateSet, Facet, Facets, Interval
+from archc.values import Candidate, CandidateSet, Facet, Facets, Interval
 
 
 class Context(Protocol):
@@ -162,8 +162,27 @@ class Op(BaseModel, abc.ABC):
 
     @property
     def samples(self) -> int:
-        """How many independent samples of one prompt it draws, if that is all it does; else 0."""
+        """How many independent samples of one prompt it draws, if that is all it does; else 0.
+
+        Each that is drawn is then a candidate as it comes (`archc.ir.drawn.candidate_of`).
+        """
         return 0
+
+    @property
+    def at_a_time(self) -> int:
+        """How many of its samples to draw at a time, where what follows may be settled by fewer; 0 for all at once."""
+        return 0
+
+    def settles(self, most: int) -> int | None:
+        """How few of `most` candidates may settle what it gives, before it knows them; None if only all of them do."""
+        return None
+
+    def settled(self, seen: Sequence[Candidate], left: int) -> bool:
+        """Whether what it gives is the same whatever the `left` candidates after those `seen` are, some or all of them.
+
+        An op that treats each candidate for itself has `seen` what it made of them.
+        """
+        return not left
 
     @property
     def needs_logprobs(self) -> bool:

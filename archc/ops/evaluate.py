@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt
 
 from archc.calls import Failed
-from archc.ir.op import FENCE_TOKENS, Calls, Context, ModelOp, together
+from archc.ir.elementwise import Elementwise
+from archc.ir.op import FENCE_TOKENS, Calls, Context, ModelOp
 from archc.ir.shape import Shape
 from archc.prompts.fence import fence
 from archc.prompts.reply import Reply, ask_reply, schema_of
@@ -53,7 +55,7 @@ _LINE = re.compile(
 _TAG = re.compile(r"\[(passed|failed)\]", re.IGNORECASE)
 
 
-class Evaluate(ModelOp):
+class Evaluate(ModelOp, Elementwise):
     """Judge each answer against all tests, one call each, and keep the best or those that pass.
 
     An answer's score is the share of tests it passes; its verdict is positive if it passes all. A test that the judge
@@ -102,29 +104,32 @@ class Evaluate(ModelOp):
             rounds = Interval(rounds.lo, -(-before.size.hi // self.k))
         return rounds * Interval(1, 2 if self.repair else 1)
 
-    async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
-        old = before.candidates
-        if not before.tests:
-            ctx.note("degraded", fallback="all answers go on unjudged", reason="there are no tests")
-            return before
-        judged: list[Candidate] = []
-        step = self.k if self.policy == "first_k" else max(1, len(old))
-        for start in range(0, len(old), step):
-            judged += await together(self._judge(ctx, c, before.tests) for c in old[start : start + step])
-            if self.policy == "first_k" and sum(_passed(c) for c in judged) >= self.k:
-                break
-        return before.with_candidates(self._kept(ctx, judged))
+    @property
+    def window(self) -> int:
+        return self.k if self.policy == "first_k" else 0
 
-    def _kept(self, ctx: Context, judged: list[Candidate]) -> list[Candidate]:
-        best = sorted(judged, key=lambda c: -(c.score or 0.0))
+    def settles(self, most: int) -> int | None:
+        return self.window or None
+
+    def settled(self, seen: Sequence[Candidate], left: int) -> bool:
+        return not left or (self.policy == "first_k" and sum(_passed(c) for c in seen) >= self.k)
+
+    async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
+        if before.tests:
+            return await super().run(ctx, before)
+        ctx.note("degraded", fallback="all answers go on unjudged", reason="there are no tests")
+        return before
+
+    def gathered(self, ctx: Context, made: list[Candidate], old: Sequence[Candidate]) -> list[Candidate]:
+        best = sorted(made, key=lambda c: -(c.score or 0.0))
         if self.policy == "top_k":
             return best[: self.k]
-        passed = [c for c in judged if _passed(c)]
-        if not passed and judged:
+        passed = [c for c in made if _passed(c)]
+        if not passed and made:
             ctx.note("degraded", fallback="no answer passed all tests; the best one goes on", reason=_share(best[0]))
         return (passed or best[:1])[: self.k if self.policy == "first_k" else None]
 
-    async def _judge(self, ctx: Context, candidate: Candidate, tests: tuple[str, ...]) -> Candidate:
+    async def each(self, ctx: Context, candidate: Candidate, tests: tuple[str, ...]) -> Candidate:
         listed = "\n".join(f"{i}. {test}" for i, test in enumerate(tests, 1))
         messages = self.messages(ctx, "prompt", candidate=fence([candidate.text]), tests=listed)
         schema = schema_of(Results, results={"minItems": len(tests), "maxItems": len(tests)})

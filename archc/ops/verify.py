@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, Self
 
 from pydantic import PositiveInt
 
 from archc.calls import Completion, Failed
+from archc.ir.elementwise import Elementwise
 from archc.ir.op import FENCE_TOKENS, Calls, Context, ModelOp, together
 from archc.ir.shape import Shape
 from archc.prompts.fence import fence
 from archc.prompts.reply import Reply, ask_reply
-from archc.values import Candidate, CandidateSet, Facet, Interval, Verdict
+from archc.values import Candidate, Facet, Interval, Verdict
 
 
 class Judgement(Reply):
@@ -28,7 +30,7 @@ class Judgement(Reply):
         return cls(explanation="", verdict=label) if label in ("correct", "incorrect") else None
 
 
-class Verify(ModelOp):
+class Verify(ModelOp, Elementwise):
     """Judge each answer `votes` times as correct or incorrect; keep those that a majority approves.
 
     With `reason` a first call works through the answer, for and against, and a second one decides. A judgement that
@@ -82,22 +84,25 @@ class Verify(ModelOp):
         rounds = Interval(1, max(1, -(-before.size.hi // self.first_k))) if self.first_k else Interval.exactly(1)
         return rounds * (Interval(1, 2 if self.repair else 1) + Interval.exactly(int(self.reason)))
 
-    async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
-        old = before.candidates
-        judged: list[Candidate] = []
-        step = self.first_k or max(1, len(old))
-        for start in range(0, len(old), step):
-            judged += await together(self._judge(ctx, c) for c in old[start : start + step])
-            if self.first_k and sum(_passed(c) for c in judged) >= self.first_k:
-                break
+    @property
+    def window(self) -> int:
+        return self.first_k or 0
+
+    def settles(self, most: int) -> int | None:
+        return self.first_k if self.filter else None
+
+    def settled(self, seen: Sequence[Candidate], left: int) -> bool:
+        return not left or (self.first_k is not None and sum(_passed(c) for c in seen) >= self.first_k)
+
+    def gathered(self, ctx: Context, made: list[Candidate], old: Sequence[Candidate]) -> list[Candidate]:
         if not self.filter:
-            return before.with_candidates(judged + list(old[len(judged) :]))
-        approved = [c for c in judged if _passed(c)]
+            return made + list(old[len(made) :])
+        approved = [c for c in made if _passed(c)]
         if not approved:
             ctx.note("degraded", fallback="no answer was approved; all go on", reason=f"{len(old)} judged incorrect")
-        return before.with_candidates((approved or judged)[: self.first_k if approved else None])
+        return (approved or made)[: self.first_k if approved else None]
 
-    async def _judge(self, ctx: Context, candidate: Candidate) -> Candidate:
+    async def each(self, ctx: Context, candidate: Candidate, tests: tuple[str, ...]) -> Candidate:
         shown = fence([candidate.text])
         replies = await self._replies(ctx, shown)
         votes = [r for r in replies if isinstance(r, Judgement)]
