@@ -209,7 +209,7 @@ def note_line(note: Event) -> str | None:
         case "way":
             return f"{node}: took `{note['taken']}`"
         case "enough":
-            return f"{node}: enough after {note['copies']} of at most {note['of']}"
+            return f"{node}: enough after {note.get('copies') or note['samples']} of at most {note['of']}"
         case "won":
             return f"{node}: took branch {', '.join(str(index + 1) for index in note['branches'])}"
         case "asked":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
 
 from archc.ir.op import Context, Op, together
 from archc.values import Candidate, CandidateSet
@@ -25,12 +24,17 @@ class Elementwise(Op, abc.ABC):
         """How many at a time, in order, until it is `settled`; 0 for all at once."""
         return 0
 
+    @property
+    def keeps_all(self) -> bool:
+        """Whether what `each` has made goes on as it is, whatever came of the others."""
+        return True
+
     @abc.abstractmethod
     async def each(self, ctx: Context, candidate: Candidate, tests: tuple[str, ...]) -> Candidate:
-        """What becomes of one candidate."""
+        """What becomes of one candidate; never an abstention."""
 
-    def gathered(self, ctx: Context, made: list[Candidate], old: Sequence[Candidate]) -> list[Candidate]:
-        """What goes on, of all that `each` has made, in order; with a `window` it may be of the first of `old` only."""
+    def gathered(self, ctx: Context, made: list[Candidate], before: CandidateSet) -> list[Candidate]:
+        """What goes on, of all that `each` has made, in order; with a `window` it may be of the first ones only."""
         return made
 
     async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
@@ -40,4 +44,4 @@ class Elementwise(Op, abc.ABC):
             made += await together(self.each(ctx, c, before.tests) for c in old[start : start + step])
             if self.window and self.settled(made, len(old) - len(made)):
                 break
-        return before.with_candidates(self.gathered(ctx, made, old))
+        return before.with_candidates(self.gathered(ctx, made, before))

@@ -173,14 +173,27 @@ class Op(BaseModel, abc.ABC):
         """How many of its samples to draw at a time, where what follows may be settled by fewer; 0 for all at once."""
         return 0
 
-    def settles(self, most: int) -> int | None:
-        """How few of `most` candidates may settle what it gives, before it knows them; None if only all of them do."""
+    @property
+    def picks(self) -> bool:
+        """Whether what leaves are some of the candidates that arrived, as they were, in any order."""
+        return False
+
+    @property
+    def scores_are_shares(self) -> bool:
+        """Whether the scores it gives, if it gives any, lie between 0 and 1."""
+        return False
+
+    def settles(self, most: int, bounded: bool) -> int | None:
+        """How few of `most` candidates may settle what it gives; None if it needs all.
+
+        `bounded` says that scores lie between 0 and 1.
+        """
         return None
 
     def settled(self, seen: Sequence[Candidate], left: int) -> bool:
-        """Whether what it gives is the same whatever the `left` candidates after those `seen` are, some or all of them.
+        """Whether what it gives is the same however many, `left` at most, come after those `seen`, whatever they are.
 
-        An op that treats each candidate for itself has `seen` what it made of them.
+        Once it is so, it stays so. An op that treats each candidate for itself has `seen` what it made of them.
         """
         return not left
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal, Self
 
@@ -116,9 +115,9 @@ class Critique(ModelOp, Elementwise):
             return await super().run(ctx, before)
         notes = await self._listed(ctx, old)
         made = [self._noted(ctx, c, note) for c, note in zip(old, notes, strict=True)]
-        return before.with_candidates(self.gathered(ctx, made, old))
+        return before.with_candidates(self.gathered(ctx, made, before))
 
-    def gathered(self, ctx: Context, made: list[Candidate], old: Sequence[Candidate]) -> list[Candidate]:
+    def gathered(self, ctx: Context, made: list[Candidate], before: CandidateSet) -> list[Candidate]:
         if made and all(c.critique is None for c in made):
             ctx.note("degraded", fallback="the answers go on without critiques", reason="there is no critique of any")
         return made

@@ -86,6 +86,10 @@ class Evaluate(ModelOp, Elementwise):
     def needs(self) -> Facets:
         return facets(Facet.TESTS)
 
+    @property
+    def scores_are_shares(self) -> bool:
+        return True
+
     def shape(self, before: Shape) -> Shape:
         size = before.size if self.policy == "all_pass" else before.size.at_most(self.k)
         if self.policy != "top_k":
@@ -105,22 +109,23 @@ class Evaluate(ModelOp, Elementwise):
         return rounds * Interval(1, 2 if self.repair else 1)
 
     @property
+    def keeps_all(self) -> bool:
+        return False
+
+    @property
     def window(self) -> int:
         return self.k if self.policy == "first_k" else 0
 
-    def settles(self, most: int) -> int | None:
+    def settles(self, most: int, bounded: bool) -> int | None:
         return self.window or None
 
     def settled(self, seen: Sequence[Candidate], left: int) -> bool:
         return not left or (self.policy == "first_k" and sum(_passed(c) for c in seen) >= self.k)
 
-    async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
-        if before.tests:
-            return await super().run(ctx, before)
-        ctx.note("degraded", fallback="all answers go on unjudged", reason="there are no tests")
-        return before
-
-    def gathered(self, ctx: Context, made: list[Candidate], old: Sequence[Candidate]) -> list[Candidate]:
+    def gathered(self, ctx: Context, made: list[Candidate], before: CandidateSet) -> list[Candidate]:
+        if not before.tests:
+            ctx.note("degraded", fallback="all answers go on unjudged", reason="there are no tests")
+            return list(before.candidates)
         best = sorted(made, key=lambda c: -(c.score or 0.0))
         if self.policy == "top_k":
             return best[: self.k]
@@ -130,6 +135,8 @@ class Evaluate(ModelOp, Elementwise):
         return (passed or best[:1])[: self.k if self.policy == "first_k" else None]
 
     async def each(self, ctx: Context, candidate: Candidate, tests: tuple[str, ...]) -> Candidate:
+        if not tests:
+            return candidate
         listed = "\n".join(f"{i}. {test}" for i, test in enumerate(tests, 1))
         messages = self.messages(ctx, "prompt", candidate=fence([candidate.text]), tests=listed)
         schema = schema_of(Results, results={"minItems": len(tests), "maxItems": len(tests)})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -14,7 +13,7 @@ from archc.ir.op import Context
 from archc.ir.shape import Shape
 from archc.ops import _answers
 from archc.ops._patterns import check_pattern
-from archc.values import Answer, Candidate, Facet
+from archc.values import Answer, Candidate, CandidateSet, Facet
 
 
 class Extract(Elementwise):
@@ -69,7 +68,7 @@ class Extract(Elementwise):
     async def each(self, ctx: Context, candidate: Candidate, tests: tuple[str, ...]) -> Candidate:
         return replace(candidate, answer=self.answer(_whole(candidate)))
 
-    def gathered(self, ctx: Context, made: list[Candidate], old: Sequence[Candidate]) -> list[Candidate]:
+    def gathered(self, ctx: Context, made: list[Candidate], before: CandidateSet) -> list[Candidate]:
         ctx.note("extracted", found=sum(c.answer is not None for c in made), of=len(made))
         return made
 

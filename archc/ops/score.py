@@ -74,6 +74,10 @@ class Score(ModelOp, Elementwise):
     def annotates(self) -> bool:
         return True
 
+    @property
+    def scores_are_shares(self) -> bool:
+        return True
+
     def shape(self, before: Shape) -> Shape:
         return before.adding(Facet.SCORE)
 

@@ -14,7 +14,7 @@ from archc.ir.op import FENCE_TOKENS, Calls, Context, ModelOp, together
 from archc.ir.shape import Shape
 from archc.prompts.fence import fence
 from archc.prompts.reply import Reply, ask_reply
-from archc.values import Candidate, Facet, Interval, Verdict
+from archc.values import Candidate, CandidateSet, Facet, Interval, Verdict
 
 
 class Judgement(Reply):
@@ -60,6 +60,10 @@ class Verify(ModelOp, Elementwise):
     verdict_prompt: str | None = None
     """Another prompt for the verdict, with `{question}`, `{candidate}` and `{reasoning}`."""
 
+    @property
+    def scores_are_shares(self) -> bool:
+        return True
+
     def shape(self, before: Shape) -> Shape:
         adds = (Facet.VERDICT,) if self.filter else (Facet.VERDICT, Facet.SCORE)
         size = Interval(min(1, before.size.lo), before.size.hi) if self.filter else before.size
@@ -85,21 +89,25 @@ class Verify(ModelOp, Elementwise):
         return rounds * (Interval(1, 2 if self.repair else 1) + Interval.exactly(int(self.reason)))
 
     @property
+    def keeps_all(self) -> bool:
+        return not (self.filter or self.first_k)
+
+    @property
     def window(self) -> int:
         return self.first_k or 0
 
-    def settles(self, most: int) -> int | None:
+    def settles(self, most: int, bounded: bool) -> int | None:
         return self.first_k if self.filter else None
 
     def settled(self, seen: Sequence[Candidate], left: int) -> bool:
         return not left or (self.first_k is not None and sum(_passed(c) for c in seen) >= self.first_k)
 
-    def gathered(self, ctx: Context, made: list[Candidate], old: Sequence[Candidate]) -> list[Candidate]:
+    def gathered(self, ctx: Context, made: list[Candidate], before: CandidateSet) -> list[Candidate]:
         if not self.filter:
-            return made + list(old[len(made) :])
+            return made + list(before.candidates[len(made) :])
         approved = [c for c in made if _passed(c)]
         if not approved:
-            ctx.note("degraded", fallback="no answer was approved; all go on", reason=f"{len(old)} judged incorrect")
+            ctx.note("degraded", fallback="no answer was approved; all go on", reason=f"{len(before)} judged incorrect")
         return (approved or made)[: self.first_k if approved else None]
 
     async def each(self, ctx: Context, candidate: Candidate, tests: tuple[str, ...]) -> Candidate:

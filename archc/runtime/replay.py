@@ -14,11 +14,12 @@ from archc.runtime.budget import Scope
 from archc.runtime.governor import Governor
 from archc.runtime.journal import opened
 from archc.runtime.lane import Lane
-from archc.runtime.query import Batch, Query, Sample
+from archc.runtime.query import Batch, Query, Sample, Samples
 from archc.runtime.records import Recorded
 from archc.runtime.run import Run, Tally, tallies_of
 from archc.runtime.session import answered
 from archc.runtime.store import Store
+from archc.runtime.thrift import is_ample
 from archc.runtime.trace import Trace
 
 TURNS = 10_000
@@ -64,7 +65,7 @@ class _Reader(Governor):
     def _left(self, query: Query) -> float | None:
         return None
 
-    async def _buy(self, batch: Batch, samples: dict[str, Sample]) -> None:
+    async def _buy(self, batch: Batch, samples: Samples) -> None:
         for _ in range(TURNS):
             await self._sleep(0)
         raise RunError(errors.NotRecorded(span=batch.node.span, node=batch.node.id))
@@ -103,6 +104,7 @@ async def replayed(
             scope = Scope("one question", plan.graph.budget)
             tally = Tally(id, tallies_of(plan.graph), plan.graph.owners)
             trace = Trace(governor.clock, 0.0, (tally,))
-            query = Query(id, told.question, recorded.seed, (scope,), trace, failed=dict(told.failures))
+            failed, ample = dict(told.failures), is_ample(plan, (scope,))
+            query = Query(id, told.question, recorded.seed, (scope,), trace, failed=failed, ample=ample)
             run = await answered(plan.graph, governor, query, tally)
             yield run, None if told.result is None else told.result == run.digest

@@ -26,7 +26,7 @@ from archc.runtime.query import Query
 from archc.runtime.records import Past
 from archc.runtime.run import Run, Status, Tally, tallies_of
 from archc.runtime.schedule import execute
-from archc.runtime.thrift import Thrift
+from archc.runtime.thrift import Thrift, is_ample
 from archc.runtime.trace import Listener, Trace
 from archc.spec.model import Budget
 from archc.values import Candidate
@@ -186,6 +186,7 @@ class Session:
             scopes,
             trace,
             next(self._numbers),
+            ample=is_ample(self.plan, scopes),
             thrift=Thrift(self.plan, scopes) or None,
             past=past,
         )
