@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archc.ir.elementwise import Elementwise
+from archc.ir.liveness import added
 from archc.ir.region import Node, Region
 from archc.values import Facet
 
@@ -60,6 +61,25 @@ def _streams(region: Region, asking: bool) -> Streams:
     return Streams(frozenset(used), frozenset(early & worth), frozenset(deciding & worth))
 
 
+def end_of(region: Region, source: Node) -> tuple[str, int] | None:
+    """The node that can tell when enough of what another draws in parts is there, and how many that is at least."""
+    node, bounded, most, part = source, True, source.op.samples, source.op.at_a_time
+    while 0 < part < most and (after := region.only_reader(node.id)):
+        least = after.op.settles(most, bounded)
+        if least is not None and (not is_early(after) or _in_rounds(after)):
+            return after.id, min(most, -(-max(least, source.op.min_candidates) // part) * part)
+        if not keeps_each(after):
+            return None
+        if Facet.SCORE in added(after.op):
+            bounded = after.op.scores_are_shares
+        node = after
+    return None
+
+
+def _in_rounds(node: Node) -> bool:
+    return isinstance(node.op, Elementwise) and node.op.window > 0
+
+
 def is_early(node: Node) -> bool:
     """Whether it can begin with one of its candidates; not before several inputs have brought their tests together."""
     op = node.op
@@ -69,5 +89,5 @@ def is_early(node: Node) -> bool:
 
 
 def keeps_each(node: Node) -> bool:
-    """Whether each candidate that goes in comes out, as soon as it is made."""
-    return isinstance(node.op, Elementwise) and node.op.keeps_all
+    """Whether, beside, each candidate that goes in comes out as soon as it is made."""
+    return isinstance(node.op, Elementwise) and is_early(node) and node.op.keeps_all

@@ -23,6 +23,9 @@ ORDER: tuple[Pass, ...] = (
     stop_early,  # last: it looks at who reads what in the end
 )
 
+FIRST = ("drop_dead",)
+"""The passes there were before recipes named those that were run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:

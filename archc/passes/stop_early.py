@@ -16,16 +16,14 @@ This is exact: whatever the samples are that are not drawn, the same candidate w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from archc.ir.control import counts_spending
 from archc.ir.graph import Graph
-from archc.ir.liveness import added
 from archc.ir.region import Node, Region
 from archc.ir.rewrite import with_blocks
-from archc.ir.streams import is_early, keeps_each
-from archc.values import Facet
+from archc.ir.streams import end_of
 
 
 def stop_early(graph: Graph) -> Graph:
@@ -37,7 +35,7 @@ def stop_early(graph: Graph) -> Graph:
 
 
 def _stopped(region: Region) -> Region:
-    ends = {node.id: end for node in region.nodes if node.op.at_a_time for end in _end_of(region, node)}
+    ends = {node.id: end for node in region.nodes if (end := end_of(region, node))}
     nodes = tuple(_node(node, ends) for node in region.nodes)
     return replace(region, nodes=nodes)
 
@@ -45,17 +43,3 @@ def _stopped(region: Region) -> Region:
 def _node(node: Node, ends: Mapping[str, tuple[str, int]]) -> Node:
     enough, least = ends.get(node.id, ("", 0))
     return replace(node, op=with_blocks(node.op, _stopped), enough=enough, least=least)
-
-
-def _end_of(region: Region, source: Node) -> Iterator[tuple[str, int]]:
-    """The node that ends the drawing, and after how many samples at the earliest."""
-    node, bounded, most, part = source, True, source.op.samples, source.op.at_a_time
-    while part < most and (after := region.only_reader(node.id)):
-        least = after.op.settles(most, bounded)
-        if least is not None:
-            yield after.id, min(most, -(-max(least, source.op.min_candidates) // part) * part)
-        if least is not None or not (is_early(after) and keeps_each(after)):
-            return
-        if Facet.SCORE in added(after.op):
-            bounded = after.op.scores_are_shares
-        node = after

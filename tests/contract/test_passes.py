@@ -20,7 +20,7 @@ ALL = pytest.mark.parametrize("run", passes.ORDER, ids=lambda run: str(run.__nam
 
 def example(run: passes.Pass) -> tuple[Graph, str]:
     """The graph before and what it becomes, in the pass's docstring: a spec, or a graph where no spec says it."""
-    doc = __import__(run.__module__, fromlist=["_"]).__doc__
+    doc = __import__(run.__module__, fromlist=["_"]).__doc__ or ""
     match = re.search(r"Before:\n((?: .*\n)+)\nAfter:\n((?: .*\n)+)", doc)
     assert match, f"{run.__name__} shows no before and after"
     before, after = map(textwrap.dedent, match.groups())
