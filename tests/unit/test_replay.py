@@ -283,3 +283,18 @@ def test_a_journal_is_looked_after(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_a_journal_that_is_not_there_is_not_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert archc(capsys, "cache", "stats", "--journal", str(tmp_path / "j"))[0] == 2
     assert not (tmp_path / "j").exists()
+
+
+def test_a_recipe_from_before_a_pass_is_compiled_without_it() -> None:
+    """It may ask what the journal does not have."""
+    spec = Source(
+        "old.yaml",
+        "models: {m: {backend: simulated}}\npipeline:\n"
+        "  - generate: {model: m, n: 8, batch: 2}\n  - extract: {kind: number}\n  - score: {model: m}\n  - vote\n",
+    )
+    recipe = dict(api.compile(spec).recipe or {})
+    named = [step.name for step in api.recompile(recipe).steps]
+    del recipe["passes"]
+
+    assert "stop_early" in named
+    assert [step.name for step in api.recompile(recipe).steps] == ["drop_dead"]
