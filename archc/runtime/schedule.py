@@ -61,7 +61,7 @@ class Frame:
 
     def slots(self, node: Node) -> list[Slot]:
         """What a node reads, candidate by candidate."""
-        return [slot for name in node.inputs for slot in self.streams[name].slots]
+        return [slot for name in node.inputs if name in self.streams for slot in self.streams[name].slots]
 
     def source(self, node: Node) -> Node | None:
         """The node whose samples end when this one has enough."""
@@ -205,7 +205,7 @@ class NodeRun:
         if copy is not None:
             row = self._node.op.samples
             path, first = (path, first + copy * row) if row else ((*path, copy), first)
-        self._start(0)
+        self._start(len(self._frame.slots(self._node)))  # one that begins before all is there
         draw = partial(
             self._governor.ask,
             self._query,
