@@ -18,6 +18,7 @@ test: $(VENV)/dev
 
 bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks.dataflow
+	$(BIN)/python -m benchmarks.passes
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.journal

@@ -240,6 +240,7 @@ def compile(
         "set": list(overrides),
         "choose": dict(choices),
         "skip": list(skip),
+        "passes": [step.name for step in plan.steps],
         "environ": variables.noted,
         "question_tokens": question_tokens,
     }
@@ -247,7 +248,10 @@ def compile(
 
 
 def recompile(recipe: Mapping[str, Any]) -> Plan:
-    """The plan of a recipe, from nothing but what is in it. Raises SpecError where this archc reads it otherwise."""
+    """The plan of a recipe, from nothing but what is in it. Raises SpecError where this archc reads it otherwise.
+
+    Passes that its archc did not have are left out: the journal may lack what they would ask.
+    """
     files = recipe["files"]
 
     def used(path: str, beside: Source, given: Table) -> Spec:
@@ -255,7 +259,9 @@ def recompile(recipe: Mapping[str, Any]) -> Plan:
         return parse(Source(name, files.get(name, "")), given=given)
 
     spec = parse(Source(*recipe["spec"]), recipe["set"], recipe["choose"])
-    plan = _compiled(spec, recipe["environ"], recipe["question_tokens"], recipe["skip"], used, will_ask=False)
+    known = recipe.get("passes", passes.FIRST)
+    skip = [*recipe["skip"], *(run.__name__ for run in passes.ORDER if run.__name__ not in known)]
+    plan = _compiled(spec, recipe["environ"], recipe["question_tokens"], skip, used, will_ask=False)
     return replace(plan, recipe=recipe)
 
 

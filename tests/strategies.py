@@ -65,7 +65,7 @@ def _generate(draw: st.DrawFn, state: State) -> Made:
     more = {"use_tests": _YES} if Facet.TESTS in state.facets else {}
     texts = {"prompt": st.sampled_from(PROMPTS), "system": st.sampled_from(("Be brief.", ""))}
     stop = st.lists(st.sampled_from(["\n", "#"]), max_size=2)
-    args = _asks(draw, n=_SMALL, stop=stop, logprobs=_YES, **texts, **more)
+    args = _asks(draw, n=st.integers(1, 6), batch=_SMALL, stop=stop, logprobs=_YES, **texts, **more)
     return args, state.fresh(Facet.LOGPROB) if args.get("logprobs") else state.fresh()
 
 
@@ -93,7 +93,9 @@ def _refine(draw: st.DrawFn, state: State) -> Made:
 
 
 def _verify(draw: st.DrawFn, state: State) -> Made:
-    args = _asks(draw, votes=st.integers(1, 3), reason=_YES, filter=_YES, repair=_YES, by=_CHECKERS)
+    args = _asks(
+        draw, votes=st.integers(1, 3), reason=_YES, filter=_YES, repair=_YES, by=_CHECKERS, first_k=st.integers(1, 2)
+    )
     return args, state.plus(Facet.VERDICT) if args.get("filter", True) else state.plus(Facet.VERDICT, Facet.SCORE)
 
 

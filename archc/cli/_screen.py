@@ -223,7 +223,7 @@ def _told(note: Event) -> str | None:
         case "way":
             return f"took `{note['taken']}`"
         case "enough":
-            return f"enough after {note['copies']} of at most {note['of']}"
+            return f"enough after {note.get('copies') or note['samples']} of at most {note['of']}"
         case "won":
             return f"took branch {', '.join(str(index + 1) for index in note['branches'])}"
         case "asked":

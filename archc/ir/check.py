@@ -15,6 +15,7 @@ from archc.ir.op import Op
 from archc.ir.origin import Place, found_at, lost_at
 from archc.ir.region import Node
 from archc.ir.shape import Shape
+from archc.ir.streams import end_of
 from archc.values import OF_CANDIDATES, Facet, Interval
 
 MAX_CANDIDATES = 1_000_000
@@ -72,6 +73,8 @@ def _warnings(place: Place, node: Node, before: Shape) -> Iterator[Diagnostic]:
         yield errors.DiscardedCandidates(span=node.span, also=_sources(place, node, "thrown away"), op=op.name)
     elif op.chooses and before.size.hi == 1:
         yield errors.RankOfOne(span=node.span, also=_sources(place, node, "one candidate comes from here"), op=op.name)
+    if 0 < op.at_a_time < op.samples and not end_of(place.region, node):
+        yield errors.UnusedBatch(span=node.place("batch"), op=op.name)
     for argument, facet in op.welcomes.items():
         if argument in node.arg_spans and facet not in before.facets:
             lost = lost_at(place, node.inputs, facet)

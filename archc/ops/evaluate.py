@@ -10,7 +10,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 
 from archc.calls import Failed, Limits
-from archc.ir.op import FENCE_TOKENS, Calls, Context, ModelName, ModelOp, together
+from archc.ir.elementwise import Elementwise
+from archc.ir.op import FENCE_TOKENS, Calls, Context, ModelName, ModelOp
 from archc.ir.shape import Shape
 from archc.ops._asserts import given_asserts
 from archc.ops._matrix import REASON_TOKENS, agreement, matrix, passes, verdict_of
@@ -56,7 +57,7 @@ _LINE = re.compile(
 _TAG = re.compile(r"\[(passed|failed)\]", re.IGNORECASE)
 
 
-class Evaluate(ModelOp):
+class Evaluate(ModelOp, Elementwise):
     """Check each answer against all tests, and keep the best or those that pass.
 
     `by: judge` asks a model, one call for each answer. A test that it leaves out, or calls both passed and failed, is
@@ -126,6 +127,10 @@ class Evaluate(ModelOp):
     def reads(self) -> Facets:
         return facets(Facet.ASSERTS if self.executes else Facet.TESTS)
 
+    @property
+    def scores_are_shares(self) -> bool:
+        return True
+
     def shape(self, before: Shape) -> Shape:
         size = before.size if self.policy == "all_pass" else before.size.at_most(self.k)
         if self.policy in ("all_pass", "first_k"):
@@ -149,24 +154,39 @@ class Evaluate(ModelOp):
             rounds = Interval(rounds.lo, -(-before.size.hi // self.k))
         return rounds * Interval(1, 2 if self.repair else 1)
 
+    @property
+    def apart(self) -> bool:
+        return not self.executes
+
+    @property
+    def keeps_all(self) -> bool:
+        return False
+
+    @property
+    def window(self) -> int:
+        return self.k if self.policy == "first_k" else 0
+
+    def settles(self, most: int, bounded: bool) -> int | None:
+        return self.window or None
+
+    def settled(self, seen: Sequence[Candidate], left: int) -> bool:
+        return not left or (self.policy == "first_k" and sum(_passed(c) for c in seen) >= self.k)
+
     async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
-        old, tests = before.candidates, before.asserts if self.executes else before.tests
+        if not self.executes:
+            return await super().run(ctx, before)
+        tests = before.asserts
         if self.given:
             tests = tuple(dict.fromkeys((*given_asserts(ctx.question[-1].content), *tests)))
-        if not tests and not self.executes:
-            ctx.note("degraded", fallback="all answers go on unjudged", reason="there are no tests")
-            return before
-        judged: list[Candidate] = []
-        step = self.k if self.policy == "first_k" else max(1, len(old))
-        for start in range(0, len(old), step):
-            judged += await self._checked(ctx, old[start : start + step], tests)
-            if self.policy == "first_k" and sum(_passed(c) for c in judged) >= self.k:
+        old = before.candidates
+        checked: list[Candidate] = []
+        for start in range(0, len(old), step := self.window or max(1, len(old))):
+            checked += await self._executed(ctx, old[start : start + step], tests)
+            if self.window and self.settled(checked, len(old) - len(checked)):
                 break
-        return before.with_candidates(self._kept(ctx, judged))
+        return before.with_candidates(self._kept(ctx, checked))
 
-    async def _checked(self, ctx: Context, some: Sequence[Candidate], tests: tuple[str, ...]) -> list[Candidate]:
-        if not self.executes:
-            return await together(self._judge(ctx, c, tests) for c in some)
+    async def _executed(self, ctx: Context, some: Sequence[Candidate], tests: tuple[str, ...]) -> list[Candidate]:
         if not tests:
             ctx.note("degraded", fallback="all answers score 0", reason="there are no tests")
             return [replace(c, score=0.0, verdict=Verdict(False, "", 0, 0)) for c in some]
@@ -181,16 +201,24 @@ class Evaluate(ModelOp):
         ctx.note("agreement", programs=passed.count(best), of=len(rows), tests=sum(best), groups=groups)
         return [replace(c, score=score) for c, score in zip(checked, worth, strict=True)]
 
-    def _kept(self, ctx: Context, judged: list[Candidate]) -> list[Candidate]:
-        best = sorted(judged, key=lambda c: -(c.score or 0.0))
+    def gathered(self, ctx: Context, made: list[Candidate], before: CandidateSet) -> list[Candidate]:
+        if not before.tests:
+            ctx.note("degraded", fallback="all answers go on unjudged", reason="there are no tests")
+            return list(before.candidates)
+        return self._kept(ctx, made)
+
+    def _kept(self, ctx: Context, made: list[Candidate]) -> list[Candidate]:
+        best = sorted(made, key=lambda c: -(c.score or 0.0))
         if self.policy in ("top_k", "agreement"):
             return best[: self.k]
-        passed = [c for c in judged if _passed(c)]
-        if not passed and judged:
+        passed = [c for c in made if _passed(c)]
+        if not passed and made:
             ctx.note("degraded", fallback="no answer passed all tests; the best one goes on", reason=_share(best[0]))
         return (passed or best[:1])[: self.k if self.policy == "first_k" else None]
 
-    async def _judge(self, ctx: Context, candidate: Candidate, tests: tuple[str, ...]) -> Candidate:
+    async def each(self, ctx: Context, candidate: Candidate, tests: tuple[str, ...]) -> Candidate:
+        if not tests:
+            return candidate
         listed = "\n".join(f"{i}. {test}" for i, test in enumerate(tests, 1))
         messages = self.messages(ctx, "prompt", candidate=fence([candidate.text]), tests=listed)
         schema = schema_of(Results, results={"minItems": len(tests), "maxItems": len(tests)})

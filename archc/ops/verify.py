@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt
 
 from archc.calls import Completion, Failed, FailureKind, Limits
+from archc.ir.elementwise import Elementwise
 from archc.ir.op import FENCE_TOKENS, Calls, Context, ModelOp, together
 from archc.ir.shape import Shape
 from archc.ops._checks import checking
@@ -30,7 +32,7 @@ class Judgement(Reply):
         return cls(explanation="", verdict=label) if label in ("correct", "incorrect") else None
 
 
-class Verify(ModelOp):
+class Verify(ModelOp, Elementwise):
     """Judge each answer `votes` times as correct or incorrect; keep those that a majority approves.
 
     `by: judge` asks a model. With `reason` a first call works through the answer, for and against, and a second one
@@ -75,6 +77,10 @@ class Verify(ModelOp):
     def executes(self) -> bool:
         return self.by == "code"
 
+    @property
+    def scores_are_shares(self) -> bool:
+        return True
+
     def shape(self, before: Shape) -> Shape:
         adds = (Facet.VERDICT,) if self.filter else (Facet.VERDICT, Facet.SCORE)
         size = Interval(min(1, before.size.lo), before.size.hi) if self.filter else before.size
@@ -104,22 +110,29 @@ class Verify(ModelOp):
             return rounds
         return rounds * (Interval(1, 2 if self.repair else 1) + Interval.exactly(int(self.reason)))
 
-    async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
-        old = before.candidates
-        judged: list[Candidate] = []
-        step = self.first_k or max(1, len(old))
-        for start in range(0, len(old), step):
-            judged += await together(self._judge(ctx, c) for c in old[start : start + step])
-            if self.first_k and sum(_passed(c) for c in judged) >= self.first_k:
-                break
-        if not self.filter:
-            return before.with_candidates(judged + list(old[len(judged) :]))
-        approved = [c for c in judged if _passed(c)]
-        if not approved:
-            ctx.note("degraded", fallback="no answer was approved; all go on", reason=f"{len(old)} judged incorrect")
-        return before.with_candidates((approved or judged)[: self.first_k if approved else None])
+    @property
+    def keeps_all(self) -> bool:
+        return not (self.filter or self.first_k)
 
-    async def _judge(self, ctx: Context, candidate: Candidate) -> Candidate:
+    @property
+    def window(self) -> int:
+        return self.first_k or 0
+
+    def settles(self, most: int, bounded: bool) -> int | None:
+        return self.first_k if self.filter else None
+
+    def settled(self, seen: Sequence[Candidate], left: int) -> bool:
+        return not left or (self.first_k is not None and sum(_passed(c) for c in seen) >= self.first_k)
+
+    def gathered(self, ctx: Context, made: list[Candidate], before: CandidateSet) -> list[Candidate]:
+        if not self.filter:
+            return made + list(before.candidates[len(made) :])
+        approved = [c for c in made if _passed(c)]
+        if not approved:
+            ctx.note("degraded", fallback="no answer was approved; all go on", reason=f"{len(before)} judged incorrect")
+        return (approved or made)[: self.first_k if approved else None]
+
+    async def each(self, ctx: Context, candidate: Candidate, tests: tuple[str, ...]) -> Candidate:
         replies = await (self._run_checks if self.executes else self._replies)(ctx, candidate.text)
         votes = [r for r in replies if isinstance(r, Judgement)]
         approvals = sum(r.verdict == "correct" for r in votes)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections import UserDict
+from collections.abc import Callable, Container, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from archc import errors
-from archc.calls import NOTHING, Completion, Conversation, Failed, FailureKind, Outcome, Request, Spend
+from archc.calls import NOTHING, Completion, Conversation, Failed, FailureKind, Finish, Outcome, Request, Spend
 from archc.diagnostics import RunError
 from archc.ir.region import Node
 from archc.runtime.budget import Scope, worst_case
@@ -19,6 +20,31 @@ from archc.source import Span
 from archc.spec.model import Budget
 
 Sample = Completion | Failed
+Samples = MutableMapping[str, Sample]
+"""Samples by key."""
+Heard = Callable[[int, Sample], None]
+"""Takes a sample as soon as it is there, with its place among those that were asked for."""
+
+
+class Told(UserDict[str, Sample]):
+    """Samples of which each is told when it comes."""
+
+    def __init__(self, keys: Sequence[str], heard: Heard | None) -> None:
+        super().__init__()
+        self._place = {key: i for i, key in enumerate(keys)} if heard else {}
+        self._heard = heard
+
+    def __setitem__(self, key: str, sample: Sample) -> None:
+        super().__setitem__(key, sample)
+        if self._heard:
+            self._heard(self._place[key], shown(sample))
+
+
+def shown(sample: Sample) -> Sample:
+    """A text that was withheld is a failure to whoever asked, though it was paid for and is kept."""
+    if isinstance(sample, Completion) and sample.finish is Finish.CONTENT_FILTER and not sample.text:
+        return Failed(FailureKind.CONTENT_FILTER, "the server withheld the text (content filter)")
+    return sample
 
 
 @dataclass(frozen=True)
@@ -45,6 +71,8 @@ class Query:
     """What was run for this question, where there is no journal."""
     failed: dict[str, Failed] = field(default_factory=dict)
     """What stands in the place of samples and executions: for this question that is final."""
+    ample: bool = False
+    """Whether all budgets have room for all there is to do, so that it doesn't matter what is asked for first."""
     thrift: Thrift | None = None
     """Saves for what must come; None where nothing is to be saved."""
     past: Sequence[tuple[tuple[str, ...], Spend]] = ()
@@ -78,7 +106,7 @@ class Query:
         deadline = None if limit.seconds is None else now + limit.seconds
         spent = sum((spend for blocks, spend in self.past if block in blocks), NOTHING)
         scope = Scope("this block", limit, spent, deadline=deadline, block=block, base=base)
-        return replace(self, scopes=(*self.scopes, scope))
+        return replace(self, scopes=(*self.scopes, scope), ample=self.ample and not scope.limited)
 
 
 @dataclass(frozen=True)

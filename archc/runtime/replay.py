@@ -17,11 +17,12 @@ from archc.runtime.executor import Executor
 from archc.runtime.governor import Governor
 from archc.runtime.journal import opened
 from archc.runtime.lane import Lane
-from archc.runtime.query import Batch, Query, Sample
+from archc.runtime.query import Batch, Query, Sample, Samples
 from archc.runtime.records import Recorded
 from archc.runtime.run import Run, Tally, tallies_of
 from archc.runtime.session import answered
 from archc.runtime.store import Store
+from archc.runtime.thrift import is_ample
 from archc.runtime.trace import Listener, Trace
 
 TURNS = 10_000
@@ -68,7 +69,7 @@ class _Reader(Governor):
     def _left(self, query: Query) -> float | None:
         return None
 
-    async def _buy(self, batch: Batch, samples: dict[str, Sample]) -> None:
+    async def _buy(self, batch: Batch, samples: Samples) -> None:
         await _missing(batch.node, self._sleep)
 
 
@@ -132,7 +133,16 @@ async def replayed(
             scope = Scope("one question", plan.graph.budget)
             tally = Tally(id, tallies_of(plan.graph), plan.graph.owners)
             trace = Trace(governor.clock, 0.0, (tally, *listeners))
-            failed, tells = dict(told.failures), bool(listeners)
-            query = Query(id, told.question, recorded.seed, (scope,), trace, lanes, failed=failed, tells=tells)
+            query = Query(
+                id,
+                told.question,
+                recorded.seed,
+                (scope,),
+                trace,
+                lanes,
+                failed=dict(told.failures),
+                ample=is_ample(plan, (scope,)),
+                tells=bool(listeners),
+            )
             run = await answered(plan.graph, governor, query, tally)
             yield run, None if told.result is None else told.result == run.digest

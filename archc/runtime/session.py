@@ -21,7 +21,7 @@ from archc.runtime.query import Query
 from archc.runtime.records import Past
 from archc.runtime.run import Run, Status, Tally, tallies_of
 from archc.runtime.schedule import execute
-from archc.runtime.thrift import Thrift
+from archc.runtime.thrift import Thrift, is_ample
 from archc.runtime.trace import Listener, Trace
 from archc.spec.model import Budget
 from archc.values import Candidate
@@ -148,6 +148,7 @@ class Session:
             self._lanes,
             self.run,
             engine.number(),
+            ample=is_ample(self.plan, scopes),
             thrift=Thrift(self.plan, scopes) or None,
             past=past,
         )

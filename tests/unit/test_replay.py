@@ -300,3 +300,18 @@ def test_who_listens_to_a_replay_hears_the_candidates_that_left_each_step(tmp_pa
         assert [c["text"] for c in last[one.id]["candidates"]] == [c.text for c in one.candidates]
     assert {e["node"] for e in events if e["event"] == "left"} <= set(told[0].nodes)
     assert sum(e["calls"] for e in events if e["event"] == "cached") == sum(one.cached for one in told)
+
+
+def test_a_recipe_from_before_a_pass_is_compiled_without_it() -> None:
+    """It may ask what the journal does not have."""
+    spec = Source(
+        "old.yaml",
+        "models: {m: {backend: simulated}}\npipeline:\n"
+        "  - generate: {model: m, n: 8, batch: 2}\n  - extract: {kind: number}\n  - score: {model: m}\n  - vote\n",
+    )
+    recipe = dict(api.compile(spec).recipe or {})
+    named = [step.name for step in api.recompile(recipe).steps]
+    del recipe["passes"]
+
+    assert "stop_early" in named
+    assert [step.name for step in api.recompile(recipe).steps] == ["drop_dead"]

@@ -138,7 +138,16 @@ _RULES: Mapping[str, Callable[[Args, Table, View], None]] = {
 _ALL = {"temperature": 0.7, "max_tokens": 1024, "prompt": None}
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "generate": _ALL
-    | {"n": 1, "use_tests": False, "top_p": 1.0, "stop": [], "system": None, "logprobs": False, "min_valid": 1},
+    | {
+        "n": 1,
+        "use_tests": False,
+        "top_p": 1.0,
+        "stop": [],
+        "system": None,
+        "logprobs": False,
+        "min_valid": 1,
+        "batch": None,
+    },
     "fuse": _ALL | {"n": 1, "length_control": False},
     "critique": _ALL | {"max_tokens": 2048, "by": "list", "each_prompt": None, "repair": True},
     "rank": _ALL
