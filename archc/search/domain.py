@@ -66,12 +66,16 @@ class Domain:
         """The point of a key."""
         return {hole.path: hole.value(pick) for hole, pick in zip(self.holes, key, strict=True) if pick is not None}
 
-    def holds(self, point: Point) -> bool:
-        """Whether it is a point of this space that may be tried."""
+    def has(self, point: Point) -> bool:
+        """Whether it is a valid point of this space."""
         try:
-            return self.space.is_valid(point) and self.allows(point)
+            return self.space.is_valid(point)
         except SpecError:
             return False
+
+    def holds(self, point: Point) -> bool:
+        """Whether it is a point of this space that may be tried."""
+        return self.has(point) and self.allows(point)
 
     def allows(self, point: Point) -> bool:
         """Whether a valid point may be tried."""

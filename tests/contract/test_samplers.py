@@ -168,6 +168,16 @@ def test_what_was_not_measured_does_no_harm(name: str) -> None:
     assert len(points) == 20
 
 
+@pytest.mark.parametrize("name", names())
+def test_trials_of_another_space_do_no_harm(name: str) -> None:
+    """A search that goes on after its space was edited is told of points that are none any more."""
+    asked = sampler(name, Setting(domain(CONDITIONAL), 0))
+    for number, point in enumerate([{"a": 3, "kind": "x"}, {"b": 1}, {"a": 1, "kind": "z", "verify.or": "rank"}]):
+        asked.tell(Told(number, point, (1.0,), 50))
+
+    assert len(drive(asked, 20)) == 20
+
+
 # ---- how good it is
 
 

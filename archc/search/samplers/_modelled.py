@@ -49,7 +49,8 @@ class Modelled(Sampler):
 
     def tell(self, trial: Told) -> None:
         super().tell(trial)
-        if all(map(math.isfinite, (*trial.values, *trial.violations))):
+        is_number = all(map(math.isfinite, (*trial.values, *trial.violations)))
+        if is_number and self.domain.has(trial.point):
             self._known.append(trial)
 
     @abc.abstractmethod
