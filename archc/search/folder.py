@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -97,7 +96,6 @@ class Folder:
             f"On {trial.items} items of {order.task.name} that the search saw: {order.aim.told(measured)}; "
             f"{measured['calls']:.1f} calls, {measured['tokens']:,.0f} tokens an item.",
             *said,
-            f"Written {datetime.now(UTC):%Y-%m-%d}.",
             *(f"{path} = {value_text(value)}" for path, value in trial.point.items()),
         ]
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +64,6 @@ def _frozen(trial: Trial, aim: Aim, holes: Sequence[Hole]) -> FrozenTrial:
             "status": trial.status,
             "items": trial.items,
             "run_id": trial.run,
-            "written": f"{datetime.now(UTC):%Y-%m-%d}",
             **(trial.figures() if trial.records else {}),
         },
     )
