@@ -142,7 +142,7 @@ async def _search(problem: Problem, name: str, seed: int, most: int) -> int:
 
 def quartiles(counts: Sequence[int]) -> str:
     """The median with the quartiles around it."""
-    low, middle, high = statistics.quantiles(counts, n=4) if len(counts) > 1 else [counts[0]] * 3
+    low, middle, high = statistics.quantiles(counts, n=4, method="inclusive") if len(counts) > 1 else [counts[0]] * 3
     return f"{middle:.0f} ({low:.0f}-{high:.0f})"
 
 
