@@ -20,8 +20,8 @@ from pathlib import Path
 from random import Random
 
 from archc import api
-from archc.search.domain import Domain, Key
-from archc.search.samplers import Setting, Told, names, sampler
+from archc.searching.domain import Domain, Key
+from archc.searching.samplers import Setting, Told, names, sampler
 from archc.spec.space.points import Point
 from benchmarks.landscapes import LANDSCAPES, Choices
 

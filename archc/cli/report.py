@@ -16,7 +16,7 @@ from archc.exporters.recorded import Recording, read_trace
 from archc.report.bench import bench_report
 from archc.report.run import run_report, trace_report
 from archc.report.search import search_report
-from archc.search.folder import LEADERBOARD
+from archc.searching.folder import LEADERBOARD
 
 app = typer.Typer()
 

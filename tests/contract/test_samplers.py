@@ -12,8 +12,8 @@ import pytest
 
 from archc import api
 from archc.diagnostics import SpecError
-from archc.search.domain import Domain, Key
-from archc.search.samplers import DEFAULT, Sampler, Setting, Told, names, sampler, sampler_class
+from archc.searching.domain import Domain, Key
+from archc.searching.samplers import DEFAULT, Sampler, Setting, Told, names, sampler, sampler_class
 from archc.source import Source
 from archc.spec.space.points import Point
 

@@ -7,7 +7,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archc.search.domain import Domain
+from archc.searching.domain import Domain
 from archc.spec.located import Located
 from archc.spec.space.points import Point, space
 from tests.property.test_spaces import roots

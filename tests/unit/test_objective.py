@@ -8,7 +8,7 @@ import pytest
 
 from archc import api
 from archc.diagnostics import SpecError
-from archc.search.objective import aim_of, figures
+from archc.searching.objective import aim_of, figures
 from archc.source import Source
 
 RECORD = {

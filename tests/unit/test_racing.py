@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archc.search.racing import BETS, Race, dominates, evidence, rungs
+from archc.searching.racing import BETS, Race, dominates, evidence, rungs
 
 DIFFERENCES = st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.25, 1.0]), max_size=30)
 

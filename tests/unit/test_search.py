@@ -14,7 +14,7 @@ from archc.calls import Completion, Request
 from archc.cli import main
 from archc.diagnostics import SpecError
 from archc.runtime.journal import opened
-from archc.search.asked import Asked, ordered
+from archc.searching.asked import Asked, ordered
 from archc.source import Source
 from tests.unit.test_cli_run import Ended
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from archc.search.samplers import DEFAULT
+from archc.searching.samplers import DEFAULT
 from benchmarks import search
 from benchmarks.landscapes import LANDSCAPES
 

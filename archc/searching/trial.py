@@ -19,7 +19,7 @@ from archc.planning.plan import Plan
 from archc.runtime.batch import Output, run_key
 from archc.runtime.engine import Engine, cause_of
 from archc.runtime.session import Session
-from archc.search.objective import Aim, figures, of_item, static_figures
+from archc.searching.objective import Aim, figures, of_item, static_figures
 from archc.spec.space.points import Point
 
 Status = Literal["running", "complete", "beaten", "halved", "infeasible", "unfinished"]

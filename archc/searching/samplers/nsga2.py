@@ -6,7 +6,7 @@ from optuna import Study
 from optuna.samplers import NSGAIISampler
 from optuna.trial import FrozenTrial
 
-from archc.search.samplers._optuna import Optuna
+from archc.searching.samplers._optuna import Optuna
 
 POPULATION = 20
 """Trials of a generation; smaller than Optuna's 50, since a trial here is a benchmark run."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archc.search.samplers import Sampler
+from archc.searching.samplers import Sampler
 from archc.spec.space.points import Point
 
 

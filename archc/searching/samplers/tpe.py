@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optuna.samplers import BaseSampler, TPESampler
 
-from archc.search.samplers._optuna import Optuna
+from archc.searching.samplers._optuna import Optuna
 
 
 class Parzen(Optuna):

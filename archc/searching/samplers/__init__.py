@@ -17,7 +17,7 @@ from typing import ClassVar
 
 from archc import errors
 from archc.diagnostics import SpecError, did_you_mean
-from archc.search.domain import Domain, Key
+from archc.searching.domain import Domain, Key
 from archc.spec.space.points import Point
 
 DEFAULT = "gp"

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any, Final
 
 from archc.calls import Spend
-from archc.search.order import Order
+from archc.searching.order import Order
 
 LOOKED_AT: Final = 200
 """Architectures that are planned to say what one costs; all where there are no more."""

@@ -18,9 +18,9 @@ from archc.bench.data import Data, Item, Selection
 from archc.bench.task import Task
 from archc.diagnostics import SpecError
 from archc.planning.plan import Plan
-from archc.search.domain import Domain
-from archc.search.objective import Aim
-from archc.search.samplers import DEFAULT
+from archc.searching.domain import Domain
+from archc.searching.objective import Aim
+from archc.searching.samplers import DEFAULT
 from archc.source import Source
 from archc.spec.model import Budget
 from archc.spec.space.hole import Value

@@ -17,11 +17,11 @@ from archc.bench.summary import Record
 from archc.calls import NOTHING, Spend
 from archc.planning.plan import Plan
 from archc.runtime.engine import Engine
-from archc.search.folder import CONFIRM, Folder
-from archc.search.leaderboard import front, ranked
-from archc.search.objective import Aim, of_item, static_figures
-from archc.search.order import LEAST_ITEMS, Order
-from archc.search.trial import Course, Trial
+from archc.searching.folder import CONFIRM, Folder
+from archc.searching.leaderboard import front, ranked
+from archc.searching.objective import Aim, of_item, static_figures
+from archc.searching.order import LEAST_ITEMS, Order
+from archc.searching.trial import Course, Trial
 
 SINGLES = "singles"
 MARGIN = 1.15

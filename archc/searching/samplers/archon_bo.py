@@ -7,8 +7,8 @@ none is tried twice; there numbers are rounded to points, some again and again.
 
 from __future__ import annotations
 
-from archc.search.gaussian import Array
-from archc.search.samplers._modelled import Modelled
+from archc.searching.gaussian import Array
+from archc.searching.samplers._modelled import Modelled
 from archc.spec.space.points import Point
 
 FIRST = 235

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from random import Random
 
-from archc.search.samplers import Setting
-from archc.search.samplers._modelled import Modelled
+from archc.searching.samplers import Setting
+from archc.searching.samplers._modelled import Modelled
 from archc.spec.space.points import Point
 
 

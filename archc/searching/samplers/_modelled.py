@@ -11,9 +11,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from archc.search.domain import Key
-from archc.search.gaussian import Array, Gaussian, Habits, learned
-from archc.search.samplers import Sampler, Setting, Told
+from archc.searching.domain import Key
+from archc.searching.gaussian import Array, Gaussian, Habits, learned
+from archc.searching.samplers import Sampler, Setting, Told
 from archc.spec.space.points import Point
 
 _DRAWN = 400

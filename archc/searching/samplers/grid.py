@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from random import Random
 
-from archc.search.samplers import Sampler, Setting
+from archc.searching.samplers import Sampler, Setting
 from archc.spec.space.hole import Hole, Value
 from archc.spec.space.points import Point
 

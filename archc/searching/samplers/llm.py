@@ -14,7 +14,7 @@ from typing import Any
 
 from archc.calls import CallError
 from archc.prompts.template import fill, read_templates
-from archc.search.samplers import Sampler, Setting, Told
+from archc.searching.samplers import Sampler, Setting, Told
 from archc.spec.space.hole import Value
 from archc.spec.space.points import Point
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from archc import errors
 from archc.diagnostics import RunError
-from archc.search.objective import Aim
-from archc.search.trial import Trial
+from archc.searching.objective import Aim
+from archc.searching.trial import Trial
 from archc.spec.space.hole import Hole
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Run: a whole search, from the first proposal to the confirmed winner."""
+"""Verb: a whole search, from the first proposal to the confirmed winner."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
@@ -16,15 +18,17 @@ from archc.calls import Spend
 from archc.diagnostics import SpecError
 from archc.runtime.budget import Scope
 from archc.runtime.engine import Engine
-from archc.search import confirm
-from archc.search.confirm import Verdict, confirmed
-from archc.search.folder import STUDY, SUMMARY, Folder
-from archc.search.leaderboard import ranked
-from archc.search.mirror import write_study
-from archc.search.order import Order
-from archc.search.samplers import Sampler, Setting, sampler
-from archc.search.study import Study
-from archc.search.trial import Course, Trial
+from archc.searching import confirm
+from archc.searching.asked import Asked, ordered
+from archc.searching.confirm import Verdict, confirmed
+from archc.searching.folder import STUDY, SUMMARY, Folder
+from archc.searching.leaderboard import ranked
+from archc.searching.mirror import write_study
+from archc.searching.order import Order
+from archc.searching.samplers import Sampler, Setting, sampler
+from archc.searching.study import Study
+from archc.searching.trial import Course, Trial
+from archc.source import Source
 from archc.spec.model import Budget
 
 
@@ -56,7 +60,40 @@ class Found:
     stopped: bool
 
 
-async def search(order: Order, watch: Watch) -> Found:
+class _Quiet:
+    """Watches and says nothing."""
+
+    def began(self, order: Order, folder: Folder, spent: Spend) -> None:
+        """Says nothing."""
+
+    def tried(self, trial: Trial, study: Study) -> None:
+        """Says nothing."""
+
+    def say(self, text: str) -> None:
+        """Says nothing."""
+
+    async def working(self, work: Coroutine[Any, Any, Found], engine: Engine) -> Found:
+        """Waits for the work."""
+        return await work
+
+
+async def search(space: str | Path | Source, **options: Any) -> Found:
+    """Finds the best architecture of a space; `options` are those of `archc search`, as `Asked` describes them.
+
+    The same call goes on where an earlier one ended. Raises SpecError for what cannot be searched, RunError if nothing
+    can go on, and pydantic's ValidationError for options that are none.
+    """
+    source = space if isinstance(space, Source) else api.read(space)
+    order, _ = ordered(source, Asked.model_validate(options), version("archc"))
+    return await searched(order, _Quiet())
+
+
+def search_sync(space: str | Path | Source, **options: Any) -> Found:
+    """`search` for programs without an event loop."""
+    return api.run_loop(search(space, **options))
+
+
+async def searched(order: Order, watch: Watch) -> Found:
     """Searches, confirms, and writes all of it into the order's folder; goes on where an earlier start ended.
 
     Raises SpecError for what cannot be searched, RunError if nothing can go on.
@@ -159,6 +196,7 @@ def _summary(
     return {
         "said": said(order, trials, verdict),
         "ended": ended,
+        "notes": study.notes,
         "trials": len(trials),
         "complete": len(ranked(trials, order.aim)),
         "spent": {"calls": spent.calls, "tokens": spent.tokens, "usd": spent.usd},

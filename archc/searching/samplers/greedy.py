@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from random import Random
 
-from archc.search.domain import Key
-from archc.search.samplers import Sampler, Setting, Told
+from archc.searching.domain import Key
+from archc.searching.samplers import Sampler, Setting, Told
 from archc.spec.space.hole import Hole
 from archc.spec.space.points import Point
 

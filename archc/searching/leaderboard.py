@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archc.search.objective import Aim
-from archc.search.racing import Values, dominates
-from archc.search.trial import Trial
+from archc.searching.objective import Aim
+from archc.searching.racing import Values, dominates
+from archc.searching.trial import Trial
 
 
 def is_feasible(trial: Trial, aim: Aim) -> bool:

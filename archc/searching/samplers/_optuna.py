@@ -16,8 +16,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from archc.search.domain import levels
-from archc.search.samplers import Sampler, Setting, Told
+from archc.searching.domain import levels
+from archc.searching.samplers import Sampler, Setting, Told
 from archc.spec.space.hole import Hole, Pick
 from archc.spec.space.points import Point
 

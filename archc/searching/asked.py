@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from archc import api, errors
 from archc.bench.data import Selection, load, task_of
 from archc.diagnostics import SpecError
-from archc.search.folder import leaderboard_of, manifest_of
-from archc.search.objective import aim_of
-from archc.search.order import Order
-from archc.search.samplers import DEFAULT
+from archc.searching.folder import leaderboard_of, manifest_of
+from archc.searching.objective import aim_of
+from archc.searching.order import Order
+from archc.searching.samplers import DEFAULT
 from archc.source import Source
 from archc.spec.model import Budget
 from archc.spec.space.hole import Value

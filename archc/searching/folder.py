@@ -14,9 +14,9 @@ from archc import api, errors
 from archc.bench.folder import write_json
 from archc.diagnostics import RunError, SpecError
 from archc.runtime.batch import Output
-from archc.search.leaderboard import estimate, front, ranked
-from archc.search.order import Order, digest
-from archc.search.trial import Trial
+from archc.searching.leaderboard import estimate, front, ranked
+from archc.searching.order import Order, digest
+from archc.searching.trial import Trial
 from archc.spec.space.hole import value_text
 
 MANIFEST: Final = "manifest.json"

@@ -11,12 +11,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from archc.runtime.engine import Engine, cause_of
-from archc.search.domain import Key
-from archc.search.leaderboard import best, estimate
-from archc.search.order import Order
-from archc.search.racing import Race, rungs
-from archc.search.samplers import Sampler, Told
-from archc.search.trial import Course, Trial
+from archc.searching.domain import Key
+from archc.searching.leaderboard import best, estimate
+from archc.searching.order import Order
+from archc.searching.racing import Race, rungs
+from archc.searching.samplers import Sampler, Told
+from archc.searching.trial import Course, Trial
 from archc.spec.space.points import Point
 
 CLEARLY = 0.1
@@ -41,6 +41,11 @@ class Study:
     def best(self) -> Trial | None:
         """The best one so far."""
         return best(self.trials, self.order.aim)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the sampler could not do as it should, in words."""
+        return self._sampler.notes
 
     async def run(self, on_trial: Callable[[Trial], None]) -> str:
         """Tries points until something ends it; says what. Raises RunError if nothing can go on."""
