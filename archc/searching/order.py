@@ -28,6 +28,7 @@ from archc.spec.space.points import Point, Space
 
 LEAST_ITEMS = 10
 """Fewer items than this tell nothing."""
+_APART = 1_000_003
 USUAL_ITEMS = 50
 """So many items the search has at least, if the task has twice as many."""
 
@@ -112,6 +113,10 @@ class Order:
             overrides = (*overrides, f"pipeline={pipeline}")
             choices = api.left_of(choices, self.source, overrides)
         return api.compile(self.source, overrides=overrides, choices=choices)
+
+    def seed_of(self, trial: int) -> int:
+        """The seed of a trial's samples: one for all, that they share them, but where it matters how long calls take."""
+        return self.seed + trial * _APART if self.aim.is_timed else self.seed
 
     @cached_property
     def split(self) -> tuple[tuple[Item, ...], tuple[Item, ...]]:

@@ -81,14 +81,15 @@ class Study:
         return is_new
 
     async def _round(self, points: Sequence[Point], on_trial: Callable[[Trial], None]) -> None:
-        by_key = {trial.key: trial for trial in self.trials}
+        by_key = {trial.meaning: trial for trial in self.trials}
         fresh: list[Trial] = []
         told: list[Trial] = []
         for point in points:
             plan = self.order.plan(point)
             assert plan, "samplers propose what is allowed"
-            trial = Trial(len(self.trials) + len(fresh) + 1, point, plan, self.order.seed)
-            known = by_key.setdefault(trial.key, trial)
+            number = len(self.trials) + len(fresh) + 1
+            trial = Trial(number, point, plan, self.order.seed_of(number))
+            known = by_key.setdefault(trial.meaning, trial)
             if known is trial:
                 fresh.append(trial)
             told.append(known)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from archc import api
@@ -46,10 +47,15 @@ class Trial:
     """What it is measured for, which its run's name in the journal says."""
     _known: dict[int, dict[str, float]] = field(default_factory=dict, repr=False)
 
-    @property
+    @cached_property
     def key(self) -> str:
-        """Names what it does: points that mean the same share it."""
+        """Names what it does, with which samples."""
         return run_key(self.plan, self.seed)
+
+    @cached_property
+    def meaning(self) -> str:
+        """Names what it does: points that mean the same share it."""
+        return run_key(self.plan, 0)
 
     @property
     def run(self) -> str:
