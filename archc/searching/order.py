@@ -115,7 +115,7 @@ class Order:
         return api.compile(self.source, overrides=overrides, choices=choices)
 
     def seed_of(self, trial: int) -> int:
-        """The seed of a trial's samples: one for all, that they share them, but where it matters how long calls take."""
+        """The seed of a trial: one for all, that they share samples, but where it matters how long calls take."""
         return self.seed + trial * _APART if self.aim.is_timed else self.seed
 
     @cached_property
