@@ -24,14 +24,15 @@ from archc.ops import VOCABULARY
 from archc.planning import plan as planning
 from archc.planning.show import show_plan
 from archc.runtime.engine import Engine, World, connect
+from archc.runtime.records import Recorded
 from archc.runtime.replay import recorded_run, replayed
 from archc.runtime.run import Run
 from archc.runtime.session import Session
 from archc.runtime.trace import Listener
 from archc.source import Source, Span
 from archc.spec import document as documents
-from archc.spec.located import Located, Table
-from archc.spec.model import Budget, Spec
+from archc.spec.located import Entry, Leaf, Listing, Located, Table
+from archc.spec.model import Aims, Budget, Spec
 from archc.spec.overrides import override
 from archc.spec.params import with_given
 from archc.spec.reading import read_spec
@@ -39,6 +40,7 @@ from archc.spec.space import points as spaces
 from archc.spec.space.choices import closed, open_choices
 from archc.spec.space.hole import Value
 from archc.spec.space.requirements import broken
+from archc.spec.validation import validated
 from archc.spec.yaml import MAX_CHARACTERS
 
 Plan = planning.Plan
@@ -105,11 +107,60 @@ def space(
     return spaces.space(_changed(read_document(source).root, overrides, choices))
 
 
+def left_of(choices: Mapping[str, Value], source: Source, overrides: Iterable[str]) -> dict[str, Value]:
+    """The choices that are still there after overrides: others went with their steps. Raises SpecError."""
+    left = {hole.path for hole in space(source, overrides=overrides).holes}
+    return {path: value for path, value in choices.items() if path in left}
+
+
+def closed_text(
+    source: Source, *, overrides: Iterable[str] = (), choices: Mapping[str, Value] = _NONE, folder: Path
+) -> str:
+    """The YAML of a point of a spec, as a closed spec to be put into a folder. Raises SpecError."""
+    document = read_document(source)
+    root = _moved(_changed(document.root, overrides, choices), Path(source.name).parent, folder)
+    if isinstance(root, Table):
+        root = replace(root, entries=tuple(entry for entry in root if entry.key != "search"))
+    return write_document(replace(document, root=root, comments=()), "yaml")
+
+
+def _moved(value: Located, here: Path, there: Path) -> Located:
+    """The same with the paths of other specs as they are from another folder."""
+    match value:
+        case Listing(items=items):
+            return replace(value, items=tuple([_moved(item, here, there) for item in items]))
+        case Table(entries=entries):
+            return replace(value, entries=tuple([_moved_entry(entry, here, there) for entry in entries]))
+    return value
+
+
+def _moved_entry(entry: Entry, here: Path, there: Path) -> Entry:
+    match entry.key, entry.value:
+        case "use", Leaf(value=str() as path) as leaf:
+            return replace(entry, value=replace(leaf, value=os.path.relpath(here / path, there)))
+        case "use", Table() as table if isinstance(spec := table.get("spec"), Entry):
+            moved = _moved_entry(replace(spec, key="use"), here, there)
+            rest = (replace(moved, key="spec") if e is spec else _moved_entry(e, here, there) for e in table)
+            return replace(entry, value=replace(table, entries=tuple(rest)))
+    return replace(entry, value=_moved(entry.value, here, there))
+
+
 def _changed(
     root: Located, overrides: Iterable[str], choices: Mapping[str, Value], given: Table | None = None
 ) -> Located:
     root = override(root, overrides)
     return closed(with_given(root, given) if given else root, choices)
+
+
+def aims(source: Source) -> Aims:
+    """What a spec says that a search of it looks for. Raises SpecError."""
+    root = read_document(source).root
+    entry = root.get("search") if isinstance(root, Table) else None
+    found: list[Diagnostic] = []
+    aims = validated(Aims, entry.value, "search", found) if entry else None
+    if found:
+        raise SpecError(*found)
+    return aims or Aims()
 
 
 def read_document(source: Source) -> documents.Document:
@@ -313,7 +364,7 @@ def session(
     """For many questions: `async with session(plan) as s: await s.answer(…)`. Without `journal` nothing is kept.
 
     A `name` goes on with the run of that name if it has not ended (`Session.end`): what it spent stays spent. In an
-    open `engine` it shares that one's seed, journal and budget, which are not given again.
+    open `engine` it shares that one's journal and budget, which are not given again.
     """
     world = _world()
     return Session(
@@ -325,16 +376,24 @@ def _world() -> World:
     return World(time.monotonic, asyncio.sleep, key_source(os.environ), connect, time.time)
 
 
-async def replay(run: str, journal: Path | None = None) -> AsyncIterator[tuple[Run, bool | None]]:
+def recorded(run: str, journal: Path | None = None) -> tuple[Plan, Recorded]:
+    """The plan of a run of the journal, and what it was asked. Raises RunError if the journal has no such run."""
+    told = recorded_run(journal or default_journal(), run)
+    assert told.recipe
+    return recompile(told.recipe), told
+
+
+async def replay(
+    run: str, journal: Path | None = None, listeners: Sequence[Listener] = ()
+) -> AsyncIterator[tuple[Run, bool | None]]:
     """A run of the journal told again without models or servers: each query's Run, and whether it is what it was.
 
-    None stands for a query that had not ended. Raises RunError if the journal has no such run or lacks a call.
+    None stands for a query that had not ended. Listeners hear each query's events, and `left`: the candidates that
+    leave each node. Raises RunError if the journal has no such run or lacks a call.
     """
-    path = journal or default_journal()
-    recorded = recorded_run(path, run)
-    assert recorded.recipe
-    async for told in replayed(recompile(recorded.recipe), recorded, path, asyncio.sleep):
-        yield told
+    plan, told = recorded(run, journal)
+    async for one in replayed(plan, told, journal or default_journal(), asyncio.sleep, listeners):
+        yield one
 
 
 async def run(

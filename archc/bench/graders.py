@@ -16,10 +16,30 @@ from archc import errors
 from archc.diagnostics import SpecError
 from archc.ops.extract import Extract
 
-Grader = Literal["numeric", "choice", "exact", "words", "contains", "f1", "math", "game24"]
+Grader = Literal[
+    "numeric",
+    "choice",
+    "exact",
+    "words",
+    "contains",
+    "f1",
+    "math",
+    "game24",
+    "literal",
+    "function",
+    "against",
+    "asserts",
+    "stdio",
+    "sql",
+    "sql_subset",
+]
 """`numeric` compares by value, `choice` by letter, `exact` without case and outer punctuation, `words` as SQuAD does,
 `contains` looks for a right answer within the text, `f1` counts shared words, `math` asks `math-verify`, `game24` works
-out the expression. What would have to run programs is not among them."""
+out the expression, `literal` compares values of Python. `function`, `against`, `asserts` and `stdio` run programs,
+`sql` and `sql_subset` queries."""
+
+WITHOUT_ANSWER: Final[frozenset[str]] = frozenset({"function", "asserts", "stdio"})
+"""Those that need no right answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +69,27 @@ def grade(grader: Grader, answer: str, golds: Sequence[str], choices: Sequence[s
         return whole(letter(answer, choices) in golds)
     grades = [_GRADERS[grader](answer, gold) for gold in golds]
     return max(grades, key=lambda one: (one.correct, one.score), default=WRONG)
+
+
+# ---- values of Python
+
+_CALL: Final = re.compile(r"\s*(?:assert\s+)?f\(.*?\)\s*==\s*", re.DOTALL)
+
+
+def is_same_literal(answer: str, gold: str) -> bool:
+    """Whether both are the same value of Python, written out (CRUXEval); `assert f(…) ==` may stand before it."""
+    known = _literal(gold)
+    return bool(known) and any(_literal(text) == known for text in (answer, _CALL.sub("", answer, count=1)))
+
+
+def _literal(text: str) -> tuple[Any, ...]:
+    """The value in a tuple, which is empty if there is none."""
+    if len(text) > _LONGEST:
+        return ()
+    try:
+        return (ast.literal_eval(text.strip().strip("`").strip()),)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        return ()
 
 
 # ---- numbers
@@ -171,5 +212,6 @@ _GRADERS: Final[Mapping[str, Callable[[str, str], Grade]]] = {
     "contains": lambda answer, gold: whole(bool(words(gold)) and words(gold) in words(answer)),
     "f1": lambda answer, gold: Grade(words(answer) == words(gold), f1(answer, gold)),
     "math": lambda answer, gold: whole(is_equal_math(answer, gold)),
+    "literal": lambda answer, gold: whole(is_same_literal(answer, gold)),
     "game24": lambda answer, gold: whole(makes_24(answer, gold)),
 }

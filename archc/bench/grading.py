@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
+from archc.bench import programs, queries
 from archc.bench.data import Item
 from archc.bench.graders import WRONG, Grade, grade
+from archc.bench.pools import ungraded
 from archc.bench.task import Task
 from archc.calls import Spend
 from archc.diagnostics import RunError
 from archc.runtime.run import Run
+from archc.sandbox.pool import Sandbox
+
+_RUNNING: Final[Mapping[str, Callable[[Sandbox, Task, str, Item], Awaitable[Grade]]]] = {
+    "function": programs.graded_function,
+    "against": programs.graded_against,
+    "asserts": programs.graded_asserts,
+    "stdio": programs.graded_stdio,
+    "sql": queries.graded_query,
+    "sql_subset": queries.graded_lenient,
+}
+"""Graders that run what a model wrote."""
 
 
 class Grading:
@@ -24,9 +38,12 @@ class Grading:
         """Nothing is begun yet."""
         self.task = task
         self._open = AsyncExitStack()
+        self._box: Sandbox | None = None
 
     async def __aenter__(self) -> Self:
-        """Raises RunError or SpecError if what the grader needs is not there."""
+        """Raises RunError or SpecError if what the grader needs is not there: before anything is paid for."""
+        if self.task.grader in _RUNNING:
+            self._box = await self._open.enter_async_context(Sandbox())
         return self
 
     async def __aexit__(
@@ -37,7 +54,12 @@ class Grading:
 
     async def grade(self, answer: str | None, item: Item) -> Grade:
         """How right an answer is; None is wrong. Raises SpecError if a package is missing, RunError if it can't say."""
-        return WRONG if answer is None else grade(self.task.grader, answer, item.golds, item.choices)
+        if answer is None:
+            return WRONG
+        if running := _RUNNING.get(self.task.grader):
+            assert self._box, "grading has begun"
+            return await running(self._box, self.task, answer, item)
+        return grade(self.task.grader, answer, item.golds, item.choices)
 
     async def record(self, run: Run, item: Item, spent: Spend) -> dict[str, Any]:
         """The line of one answer. What could not be graded has the status `ungraded` and is wrong."""
@@ -45,8 +67,10 @@ class Grading:
         unasked = run.status == "exhausted" and not spent.calls
         status: str = "unasked" if unasked else run.status
         error = run.error.headline if run.error else run.exhausted or None
+        pool: list[dict[str, Any]] = []
         try:
             graded = await self.grade(answer, item)
+            pool = await self._pool(run, item, {answer: graded.correct})
         except RunError as failure:
             graded, status, error = WRONG, "ungraded", failure.diagnostic.headline
         return {
@@ -68,4 +92,12 @@ class Grading:
             "seconds": round(run.seconds, 6),
             "error": error,
             "text": run.text,
+            **({"pool": pool} if pool else {}),
         }
+
+    async def _pool(self, run: Run, item: Item, known: dict[str | None, bool]) -> list[dict[str, Any]]:
+        """The candidates, graded, where there are several or something is known of them; equal ones at once."""
+        entries = list(ungraded(run.candidates, self.task))
+        for text in dict.fromkeys(text for text, _ in entries if text not in known):
+            known[text] = (await self.grade(text, item)).correct
+        return [{**entry, "correct": known[text]} for text, entry in entries]

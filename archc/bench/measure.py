@@ -20,6 +20,7 @@ from archc.bench.summary import Record, summarised
 from archc.bench.task import Task
 from archc.planning.plan import Plan
 from archc.runtime.batch import Summary, run_batch, run_key
+from archc.runtime.engine import Engine
 from archc.runtime.run import Run
 from archc.runtime.session import Session
 from archc.runtime.trace import Listener
@@ -45,6 +46,8 @@ class Order:
     budget: Budget | None = None
     """For all items together, beside the spec's own."""
     journal: Path | None = None
+    within: str = ""
+    """What the name of its run in the journal begins with, for who finds several runs by it."""
 
     @property
     def key(self) -> str:
@@ -97,14 +100,19 @@ Working = Callable[[Awaitable[Summary], Session], Awaitable[Summary]]
 """Waits for the work to end, and for whoever stops it."""
 
 
+async def _waited(work: Awaitable[Summary], session: Session) -> Summary:
+    return await work
+
+
 async def measure(
     order: Order,
-    on_start: Callable[[Session, Graded], None],
-    on_item: Callable[[Run, Record], None],
-    working: Working,
+    on_start: Callable[[Session, Graded], None] = lambda session, graded: None,
+    on_item: Callable[[Run, Record], None] = lambda run, record: None,
+    working: Working = _waited,
     listeners: Sequence[Listener] = (),
+    engine: Engine | None = None,
 ) -> Outcome:
-    """Answers and grades all items that the folder does not have yet.
+    """Answers and grades all items that the folder does not have yet; in an `engine`, within its journal and budget.
 
     Raises SpecError if something else began the folder or a grader is missing, RunError if nothing can go on.
     """
@@ -118,7 +126,8 @@ async def measure(
             journal=order.journal,
             budget=order.budget,
             listeners=(costs, *listeners),
-            name=_digest(f"bench {order.key} {order.folder.resolve()}"),
+            name=order.within + _digest(f"bench {order.key} {order.folder.resolve()}"),
+            engine=engine,
         )
         async with grading, session:
             graded.run_id = session.run

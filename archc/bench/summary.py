@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from archc.bench.metrics.intervals import Estimate, bootstrap, percentile, wilson
+from archc.bench.pools import pooled
 
 Record = Mapping[str, Any]
 """One line of `items.jsonl`."""
@@ -34,6 +35,7 @@ def summarised(records: Sequence[Record], items: int) -> dict[str, Any]:
     n = max(1, len(asked))
     scores = [record["score"] for record in asked]
     parts = {"score": asdict(bootstrap(scores, seed=0))} if any(0 < score < 1 for score in scores) else {}
+    pool = pooled(asked)
     fresh = [record["seconds"] for record in asked if not record["cached"]]  # the journal takes no time
     return {
         "items": items,
@@ -45,4 +47,5 @@ def summarised(records: Sequence[Record], items: int) -> dict[str, Any]:
         "per_item": {unit: sum(record[unit] for record in asked) / n for unit in ("calls", "tokens", "usd")},
         "total": {unit: sum(record[unit] for record in asked) for unit in ("calls", "cached", "tokens", "usd")},
         "seconds": {f"p{q}": percentile(fresh, q / 100) if fresh else None for q in (50, 90, 99)},
+        **({"pool": pool} if pool else {}),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,11 +17,12 @@ import archc
 from archc import api
 from archc.bench.baselines import baselines
 from archc.bench.compare import Comparison
-from archc.bench.data import Selection, guessed, load
+from archc.bench.data import Selection, load, task_of
 from archc.bench.folder import Graded
 from archc.bench.measure import Order, Outcome, measure
+from archc.bench.metrics.intervals import Estimate
 from archc.bench.summary import Record, estimated, percent
-from archc.bench.task import Task, built_in, names, read_task
+from archc.bench.task import built_in, names
 from archc.cli._ending import EXHAUSTED, FAILED, INTERRUPTED, OK, show
 from archc.cli._options import AsJson, Choose, From, Sets, Skip, chosen
 from archc.cli._screen import BatchScreen
@@ -58,7 +60,10 @@ def bench(
     trace: Annotated[Path | None, typer.Option(help="Append every event to this file as JSONL.")] = None,
     skip: Skip = [],
     against: Annotated[
-        bool, typer.Option("--baselines", help="Compare with one greedy answer, and with a vote for the same tokens.")
+        bool,
+        typer.Option(
+            "--baselines", help="Compare with one greedy answer, and with a vote and best-of-n for the same tokens."
+        ),
     ] = False,
     listed: Annotated[bool, typer.Option("--tasks", help="List the built-in tasks.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the summary.")] = False,
@@ -73,11 +78,12 @@ def bench(
         return
     if spec is None or not task:
         raise typer.BadParameter("give a SPEC and --task; `archc bench --tasks` lists the tasks")
-    plan = api.compile(api.read(spec, form), overrides=sets, choices=chosen(choose), skip=skip)
+    source, choices = api.read(spec, form), chosen(choose)
+    plan = api.compile(source, overrides=sets, choices=choices, skip=skip)
     console = Console(stderr=True, quiet=quiet or as_json, highlight=False)
     if plan.warnings and not (quiet or as_json):
         show(plan.warnings, as_json=False)
-    chosen_task, beside, said = _task(task)
+    chosen_task, beside, said = task_of(task)
     if said:
         console.print(said, markup=False, soft_wrap=True)
     selection = Selection(slice, shuffle_seed, limit)
@@ -95,39 +101,34 @@ def bench(
     )
     order = order if run else _placed(order, spec)
     rivals: list[tuple[str, Comparison]] = []
+
+    def compiled(pipeline: str) -> Plan:
+        changed = [*sets, f"pipeline={pipeline}"]
+        return api.compile(source, overrides=changed, choices=api.left_of(choices, source, changed), skip=skip)
+
+    async def all_of_it() -> Outcome:
+        async def measured(other: Order) -> Outcome:
+            console.print(f"baseline {other.folder.name}", markup=False, soft_wrap=True)
+            ended = await _measured(other, console, listeners)
+            if ended.stopped:
+                raise KeyboardInterrupt
+            return ended
+
+        with fetching(console):
+            outcome = await _measured(order, console, listeners)
+            if against and not outcome.stopped:
+                tokens = outcome.summary["per_item"]["tokens"]
+                rivals.extend([rival async for rival in baselines(order, tokens, compiled, measured)])
+            return outcome
+
     with _traced(trace) as listeners:
-        outcome = _measured(order, console, listeners)
-        if against and not outcome.stopped:
-
-            def compiled(pipeline: str) -> Plan:
-                return api.compile(api.read(spec, form), overrides=[*sets, f"pipeline={pipeline}"], skip=skip)
-
-            def measured(other: Order) -> Outcome:
-                console.print(f"baseline {other.folder.name}", markup=False, soft_wrap=True)
-                ended = _measured(other, console, listeners)
-                if ended.stopped:
-                    raise KeyboardInterrupt
-                return ended
-
-            rivals += baselines(order, outcome.summary["per_item"]["tokens"], compiled, measured)
+        outcome = run_loop(all_of_it())
     if as_json:
         more = {"baselines": {name: rival.as_json() for name, rival in rivals}} if rivals else {}
         print(json.dumps({"run": str(order.folder), **outcome.summary, **more}))
     else:
         print(shown("\n".join([_told(order, outcome), *(_rival(name, rival) for name, rival in rivals)])))
     raise typer.Exit(_code(outcome))
-
-
-def _task(name: str) -> tuple[Task, Path | None, str]:
-    """The task, the folder of its data where that is not the common one, and what was guessed."""
-    path = Path(name)
-    match path.suffixes[-2:]:
-        case [*_, ".jsonl"] | [".jsonl", ".gz"]:
-            task, said = guessed(path)
-            return task, None, said
-        case [*_, ".yaml" | ".yml"]:
-            return read_task(path), path.parent, ""
-    return built_in(name), None, ""
 
 
 def _placed(order: Order, spec: Path) -> Order:
@@ -194,7 +195,7 @@ class BenchScreen(BatchScreen):
         return f"{taken / max(1, new) * (self.total - self.done):,.0f} s left"
 
 
-def _measured(order: Order, console: Console, listeners: list[Listener]) -> Outcome:
+async def _measured(order: Order, console: Console, listeners: list[Listener]) -> Outcome:
     screen = BenchScreen(len(order.data.items), console, order.budget)
 
     def started(session: Session, graded: Graded) -> None:
@@ -208,11 +209,7 @@ def _measured(order: Order, console: Console, listeners: list[Listener]) -> Outc
         with screen:
             return await to_its_end(awaited(), session, console)
 
-    async def all_of_it() -> Outcome:
-        with fetching(console):
-            return await measure(order, started, screen.graded, working, [screen, *listeners])
-
-    return run_loop(all_of_it())
+    return await measure(order, started, screen.graded, working, [screen, *listeners])
 
 
 def _rival(name: str, rival: Comparison) -> str:
@@ -221,6 +218,27 @@ def _rival(name: str, rival: Comparison) -> str:
     more = f"{100 * rival.difference.value:+.1f} points [{low:+.1f}, {high:+.1f}]"
     about = f"{percent(rival.accuracy[0])} for {rival.tokens[0]:,.0f} tokens an item"
     return f"against {name} ({about}): {more}; {rival.verdict}"
+
+
+_K = re.compile(r"\bk\b")
+
+
+def _pool(pool: dict[str, Any]) -> Iterator[str]:
+    """Lines on the candidates of the items, where these end with several, and on how sure they are."""
+    if curves := pool.get("curves"):
+        coverage = ", ".join(f"{100 * at['value']:.1f} % @{at['k']}" for at in curves["pass@k"])
+        beyond = pool["fits"].get("beta_binomial", {}).get("at", {})
+        more = ", ".join(f"{100 * value:.1f} % @{k}" for k, value in beyond.items())
+        yield f"pass@k: {coverage}" + (f"; to expect: {more}" if more else "")
+        ends = [(name, curve[-1]) for name, curve in curves.items() if name != "pass@k"]
+        yield ", ".join(
+            f"{_K.sub(str(at['k']), name)} {percent(Estimate(at['value'], at['low'], at['high']))}" for name, at in ends
+        )
+    for name, told in pool.get("confidence", {}).items():
+        if area := told["auroc"]:
+            error = f", calibration error {told['ece']:.3f}" if "ece" in told else ""
+            interval = "" if area["low"] is None else f" [{area['low']:.2f}, {area['high']:.2f}]"
+            yield f"{name} tells right from wrong: AUROC {area['value']:.2f}{interval}{error}"
 
 
 def _code(outcome: Outcome) -> int:
@@ -244,6 +262,7 @@ def _told(order: Order, outcome: Outcome) -> str:
     lines.append(f"{cost['calls']:,.1f} calls, {cost['tokens']:,.0f} tokens{usd} an item")
     if summary["seconds"]["p50"] is not None:
         lines.append("seconds: " + ", ".join(f"{name} {value:.2f}" for name, value in summary["seconds"].items()))
+    lines += _pool(summary.get("pool", {}))
     if others := {status: count for status, count in summary["status"].items() if status != "ok"}:
         lines.append(", ".join(f"{count} {status}" for status, count in others.items()))
         lines += [f"  {count} × {reason}" for reason, count in summary["errors"].items()]

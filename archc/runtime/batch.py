@@ -105,8 +105,12 @@ def run_key(plan: Plan, seed: int) -> str:
 class Output:
     """A JSONL file of answers that survives a kill: a torn last line is cut off when it is opened again."""
 
-    def __init__(self, path: Path, run_key: str) -> None:
-        """Raises SpecError if another spec or seed began the file, or it cannot be opened."""
+    def __init__(self, path: Path, run_key: str, is_synced: bool = True) -> None:
+        """Raises SpecError if another spec or seed began the file, or it cannot be opened.
+
+        Unless it `is_synced`, lines survive a kill, but perhaps not a power cut: enough for what is kept elsewhere too.
+        """
+        self._is_synced = is_synced
         self.path = path
         self.run_key = run_key
         self.done: set[str] = set()
@@ -150,7 +154,8 @@ class Output:
         try:
             self._file.write(json.dumps({**record, "run": self.run_key}, ensure_ascii=False) + "\n")
             self._file.flush()
-            os.fsync(self._file.fileno())
+            if self._is_synced:
+                os.fsync(self._file.fileno())
         except OSError as error:
             raise RunError(errors.NotWritable(path=str(self.path), problem=error.strerror or str(error))) from None
 

@@ -20,6 +20,7 @@ from archc.runtime.budget import Scope
 from archc.runtime.governor import Governor
 from archc.runtime.journal import Journal
 from archc.runtime.lane import Lane
+from archc.runtime.run import Run
 from archc.spec.model import Budget
 
 
@@ -54,6 +55,8 @@ class Engine:
         """On the clock."""
         self.journal: Journal | None = None
         self.scope = Scope("this run", budget, shared=True) if budget else None
+        self.phase: Scope | None = None
+        """A budget beside it, for a part of the work that must leave something over."""
         self.governor: Governor
         self._path = journal
         self._backends: dict[tuple[str, str, str], Backend] = {}
@@ -70,8 +73,7 @@ class Engine:
             self._open.callback(self.journal.close)
         self.governor = Governor(self.journal, self.world.clock, self.world.sleep)
         self.began = self.world.clock()
-        if self.scope:
-            self.spent_before(NOTHING)
+        self.spent_before(NOTHING)
         return self
 
     async def __aexit__(
@@ -80,13 +82,32 @@ class Engine:
         """Closes everything, whatever happened."""
         await self._open.aclose()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing more is sent."""
+        return self.governor.stopped
+
+    def stop(self) -> None:
+        """Sends nothing more: calls under way come to their end, and questions to what they have by then."""
+        self.governor.stop()
+
+    def has_ended(self, run: Run) -> bool:
+        """Whether a question ended early because the engine was stopped, or because one of its budgets had no room."""
+        now = self.world.clock()
+        over = any(f" for {s.name} " in run.exhausted or (s.deadline or now + 1) <= now for s in self.scopes)
+        return run.status == "stopped" or (run.status == "exhausted" and over)
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """The budgets that hold for every question."""
+        return tuple(scope for scope in (self.scope, self.phase) if scope)
+
     def spent_before(self, spent: Spend, seconds: float = 0.0) -> None:
         """Says what earlier starts have spent of the budget, and how long they took."""
-        if self.scope is None:
-            return
-        self.scope.spent = spent
-        if self.scope.limit.seconds is not None:
-            self.scope.deadline = self.began + max(0.0, self.scope.limit.seconds - seconds)
+        for scope in self.scopes:
+            scope.spent = spent
+            if scope.limit.seconds is not None:
+                scope.deadline = self.began + max(0.0, scope.limit.seconds - seconds)
 
     def refuse_unpriced(self, models: Sequence[Model]) -> None:
         """Raises SpecError for models without a price, where the budget is in USD."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from archc import errors
-from archc.calls import NOTHING, Completion, Failed
+from archc.calls import NOTHING, Completion, Failed, Spend
 from archc.diagnostics import Diagnostic, RunError
 from archc.runtime.locks import Owner
 from archc.runtime.records import Attempt, Claim, Outcome, Past
@@ -98,6 +98,10 @@ class Journal:
     async def begin(self, name: str, recipe: Mapping[str, Any], seed: int) -> Past:
         """Goes on with the run of that name that is not over, or begins one. Raises RunError."""
         return await self._durable(lambda store: store.begin(name, recipe, seed))
+
+    async def spent(self, names: str) -> Spend:
+        """What all runs whose names begin so have spent. Raises RunError."""
+        return await self._durable(lambda store: store.spent(names))
 
     async def end(self, run: str) -> None:
         """Nothing is left to do in that run. Raises RunError."""

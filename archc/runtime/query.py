@@ -44,6 +44,8 @@ class Query:
     """Saves for what must come; None where nothing is to be saved."""
     past: Sequence[tuple[tuple[str, ...], Spend]] = ()
     """What earlier starts of the run spent on it, and in which blocks."""
+    tells: bool = False
+    """Whether the trace has the candidates that leave each node, which may be long."""
 
     @property
     def first_to_end(self) -> Scope | None:

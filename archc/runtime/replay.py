@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 from archc import errors
@@ -19,7 +19,7 @@ from archc.runtime.records import Recorded
 from archc.runtime.run import Run, Tally, tallies_of
 from archc.runtime.session import answered
 from archc.runtime.store import Store
-from archc.runtime.trace import Trace
+from archc.runtime.trace import Listener, Trace
 
 TURNS = 10_000
 """Turns of the event loop that all other work is given before a missing call is said to be missing: a branch of a race
@@ -85,9 +85,15 @@ def recorded_run(journal: Path, run: str) -> Recorded:
 
 
 async def replayed(
-    plan: Plan, recorded: Recorded, journal: Path, sleep: Callable[[float], Awaitable[None]]
+    plan: Plan,
+    recorded: Recorded,
+    journal: Path,
+    sleep: Callable[[float], Awaitable[None]],
+    listeners: Sequence[Listener] = (),
 ) -> AsyncIterator[tuple[Run, bool | None]]:
     """Each query's run, in their order, and whether it came to the same as it did then (None: it never ended).
+
+    Listeners hear the candidates that left each node, too.
 
     Raises RunError if the journal has lost a call.
     """
@@ -102,7 +108,8 @@ async def replayed(
             governor.whole = told.whole
             scope = Scope("one question", plan.graph.budget)
             tally = Tally(id, tallies_of(plan.graph), plan.graph.owners)
-            trace = Trace(governor.clock, 0.0, (tally,))
-            query = Query(id, told.question, recorded.seed, (scope,), trace, lanes, failed=dict(told.failures))
+            trace = Trace(governor.clock, 0.0, (tally, *listeners))
+            failed, tells = dict(told.failures), bool(listeners)
+            query = Query(id, told.question, recorded.seed, (scope,), trace, lanes, failed=failed, tells=tells)
             run = await answered(plan.graph, governor, query, tally)
             yield run, None if told.result is None else told.result == run.digest

@@ -124,7 +124,7 @@ class Run:
     @property
     def digest(self) -> str:
         """SHA-256 of what it came to, the same for every run that takes the same answers from its models."""
-        content = [self.status, self.answer, [_candidate_json(c) for c in self.candidates]]
+        content = [self.status, self.answer, [candidate_json(c) for c in self.candidates]]
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -159,7 +159,7 @@ class Run:
             "status": self.status,
             "answer": self.answer,
             "text": self.text,
-            "candidates": [_candidate_json(c) for c in self.candidates],
+            "candidates": [candidate_json(c) for c in self.candidates],
             "calls": self.spent.calls,
             "cached": self.cached,
             "prompt_tokens": self.spent.prompt,
@@ -174,7 +174,8 @@ class Run:
         }
 
 
-def _candidate_json(candidate: Candidate) -> dict[str, Any]:
+def candidate_json(candidate: Candidate) -> dict[str, Any]:
+    """A candidate with what is known of it, JSON-ready."""
     facets = {
         "answer": candidate.answer.text if candidate.answer else None,
         "score": candidate.score,

@@ -21,6 +21,7 @@ from archc.ir.op import Turn
 from archc.ir.region import Node, Region
 from archc.runtime.governor import Governor
 from archc.runtime.query import Query
+from archc.runtime.run import candidate_json
 from archc.spec.model import Budget
 from archc.values import CandidateSet
 
@@ -100,9 +101,19 @@ class NodeRun:
         self._frame.drawn[self._node.id] = self._drawn
         if self._query.thrift and self._frame.outer is None:
             self._query.thrift.done(self._node.id)
+        if self._query.tells and isinstance(after, CandidateSet):
+            self._tell(after)
         counts = (len(after), len(after.failed)) if isinstance(after, CandidateSet) else (0, 0)
         trace.emit("node", **self._where, state="done", candidates=counts[0], failed=counts[1])
         return _lacking(self._node, after) or after if isinstance(after, CandidateSet) else after
+
+    def _tell(self, after: CandidateSet) -> None:
+        told = [
+            candidate_json(c)
+            | ({"reason": c.verdict.reason, "votes": [c.verdict.approvals, c.verdict.votes]} if c.verdict else {})
+            for c in after.candidates
+        ]
+        self._query.trace.emit("left", **self._where, candidates=told, tests=list(after.tests))
 
     async def _work(self, before: CandidateSet) -> Result:
         """Runs the op; abstentions are passed over, and go on where nothing else is left or nothing is taken away."""

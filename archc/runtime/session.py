@@ -45,15 +45,15 @@ class Session:
         """`budget` holds for the whole run, beside the spec's own, which holds for each question.
 
         With a `name`, the run of that name goes on that was begun with the same journal and has not ended: what it
-        has spent stays spent. In an open `engine` it shares that one's world, seed, journal and budget with other
-        sessions. Raises SpecError for a budget in USD if a model has no price.
+        has spent stays spent. In an open `engine` it shares that one's world, journal and budget with other sessions.
+        Raises SpecError for a budget in USD if a model has no price.
         """
         self._models = [model for model in plan.graph.models if model.name in plan.graph.asked]
         self._engine = engine or Engine(world, seed=seed, journal=journal, budget=budget)
         self._is_alone = engine is None
         self._engine.refuse_unpriced(self._models)
         self.plan = plan
-        self.seed = self._engine.seed
+        self.seed = seed
         self._name = name
         self.past = Past("", (), 0)
         """The run's id in the journal, and what earlier starts of it left."""
@@ -138,7 +138,7 @@ class Session:
         deadline = None if graph.budget.seconds is None else started + graph.budget.seconds
         past = [(blocks, spent) for query, blocks, spent in self.past.spent if query == id]
         own = Scope("one question", graph.budget, sum((spent for _, spent in past), NOTHING), deadline=deadline)
-        scopes = (own, engine.scope) if engine.scope else (own,)
+        scopes = (own, *engine.scopes)
         query = Query(
             id,
             conversation,

@@ -285,6 +285,16 @@ class Store:
         amounts = [(query, tuple(json.loads(blocks)), Spend(*amount)) for query, blocks, *amount, _ in spent]
         return Past(run, amounts, sum(row[-1] for row in spent))
 
+    def spent(self, names: str) -> Spend:
+        """What all runs whose names begin so have spent, those that were ended too; what is in doubt counts in full."""
+        [amount] = self.rows(
+            "SELECT coalesce(sum(calls), 0), coalesce(sum(prompt), 0), coalesce(sum(completion), 0),"
+            " coalesce(sum(usd), 0.0) FROM attempts WHERE state != 'free' AND run IN"
+            " (SELECT id FROM runs WHERE substr(name, 1, length(?1)) = ?1)",
+            (names,),
+        )
+        return Spend(*amount)
+
     def end(self, run: str) -> None:
         """Nothing is left to do in it."""
         self.connection.execute("UPDATE runs SET ended = unixepoch() WHERE id = ?", (run,))

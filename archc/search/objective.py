@@ -101,8 +101,8 @@ class Aim:
     @property
     def names(self) -> frozenset[str]:
         """The figures that it reads."""
-        read = [conditions.names(one.expr) for one in (*self.goals, *self.constraints)]
-        return frozenset().union(*read)
+        exprs = [*(goal.expr for goal in self.goals), *(one.expr for one in self.constraints)]
+        return frozenset().union(*map(conditions.names, exprs))
 
     @property
     def is_timed(self) -> bool:
@@ -113,10 +113,16 @@ class Aim:
         """Of every goal, to be large."""
         return tuple(goal.value(figures) for goal in self.goals)
 
+    def told(self, figures: Figures) -> str:
+        """The goals' values for people."""
+        return ", ".join(f"{goal.text} {goal.sign * goal.value(figures):.4g}" for goal in self.goals)
+
     def violations(self, figures: Figures) -> tuple[float, ...]:
         """Of every constraint. Where a figure is not known, it holds so far."""
         known = (conditions.names(one.expr) <= figures.keys() for one in self.constraints)
-        return tuple(one.violation(figures) if is_known else 0.0 for one, is_known in zip(self.constraints, known, strict=True))
+        return tuple(
+            one.violation(figures) if is_known else 0.0 for one, is_known in zip(self.constraints, known, strict=True)
+        )
 
     def allows(self, plan: Plan) -> bool:
         """Whether no constraint is broken by what the plan knows already."""

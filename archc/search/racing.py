@@ -16,6 +16,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+Values = tuple[float, ...]
+
 BETS = tuple((i + 0.5) / 16 for i in range(16))
 """What is staked on a loss, as a share of what there is: all equally, since nobody knows how large the loss is."""
 
@@ -44,18 +46,22 @@ class Race:
     rungs: Sequence[int]
     eta: float = 3.0
     alpha: float = 0.05
-    _reached: dict[int, list[float]] = field(default_factory=dict)
+    _reached: dict[int, list[Values]] = field(default_factory=dict)
 
-    def enter(self, rung: int, values: Sequence[float]) -> None:
+    def enter(self, rung: int, values: Sequence[Values]) -> None:
         """Says what the trials of a round are worth at a rung, before any of them is judged."""
         self._reached.setdefault(rung, []).extend(values)
 
-    def is_promoted(self, rung: int, value: float) -> bool:
-        """Whether it is among the best share of all that reached this rung; equals are."""
+    def is_promoted(self, rung: int, value: Values) -> bool:
+        """Whether it is among the best share of all that reached this rung: few enough are better in everything."""
         known = self._reached[rung]
-        places = math.ceil(len(known) / self.eta)
-        return sum(other > value for other in known) < places
+        return sum(dominates(other, value) for other in known) < math.ceil(len(known) / self.eta)
 
     def has_lost(self, differences: Sequence[float]) -> bool:
         """Whether it is worse than the best one, as far as these items tell."""
         return evidence(differences) >= 1 / self.alpha
+
+
+def dominates(one: Values, other: Values) -> bool:
+    """Whether it is nowhere less than the other and somewhere more; of single numbers, whether it is more."""
+    return all(a >= b for a, b in zip(one, other, strict=True)) and one != other

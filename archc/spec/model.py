@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    WithJsonSchema,
+    model_validator,
+)
 
 from archc.diagnostics import Diagnostic
 from archc.source import Source, Span
@@ -17,6 +27,15 @@ Rules = Literal["open", "archon"]
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+_TEXTS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+Texts = Annotated[tuple[str, ...], BeforeValidator(_listed), WithJsonSchema(_TEXTS)]
+"""One text or several."""
 
 
 class Budget(_Part):
@@ -45,6 +64,27 @@ class Budget(_Part):
 
 
 _SPENT = ("calls", "tokens", "prompt_tokens", "completion_tokens", "usd")
+
+
+class Aims(_Part):
+    """What `archc search` looks for in a spec with choices, unless its options say otherwise."""
+
+    task: str = ""
+    """A built-in task, or a file with questions."""
+    maximise: Texts = ()
+    """Figures of a trial, or expressions of them, to be made large: `accuracy`, `accuracy - 0.001 * calls`."""
+    minimise: Texts = ()
+    """The same, to be made small. Several goals together make a Pareto front."""
+    subject_to: Texts = ()
+    """What must hold: `calls <= 40`, `p95_seconds <= 20`."""
+    budget: Budget | None = None
+    """For the whole search, its confirmation and its baselines."""
+    trials: PositiveInt | None = None
+    """How many architectures to try, at most."""
+    sampler: str = ""
+    """Which one proposes them; `archc search --samplers` lists them."""
+    start: tuple[dict[str, str | int | float | bool | None], ...] = ()
+    """Points to try first, each with a value for every choice."""
 
 
 class Price(_Part):

@@ -304,7 +304,7 @@ def test_when_the_disk_is_full_the_buying_stops(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with session(plan_of(PLAN), backend, journal=tmp_path / "j") as open_session:
-            journal = open_session._governor._journal
+            journal = open_session._engine.governor._journal
             assert journal is not None
             [[pages]] = journal._store.rows("PRAGMA page_count")
             journal._store.connection.execute(f"PRAGMA max_page_count = {pages + 2}")
