@@ -87,7 +87,7 @@ def read_completions(raw: bytes, messages: Conversation, n: int, peer: Peer) -> 
     """
     try:
         reply = _Reply.model_validate_json(raw)
-        json.loads(raw.decode(), object_pairs_hook=_without_doubles, parse_int=str, parse_float=str)
+        _DOUBLES.decode(raw.decode())
     except ValidationError as error:
         raise _bad_body(raw, error, peer) from None
     except ValueError as error:
@@ -161,6 +161,10 @@ def _without_doubles(pairs: list[tuple[str, object]]) -> None:
         if name in seen:
             raise ValueError(f"the key `{name[:40]}` twice")
         seen.add(name)
+
+
+_DOUBLES = json.JSONDecoder(object_pairs_hook=_without_doubles, parse_int=str, parse_float=str)
+"""Makes nothing of a text: what numbers mean, nobody asks it."""
 
 
 def _ordered(choices: list[_Choice]) -> list[_Choice]:

@@ -61,7 +61,8 @@ class Vote(Op):
         for (i, c), weight in zip(valid, weights, strict=True):
             groups.setdefault(c.answer.key if c.answer else "", []).append((i, c, weight))
         totals = {key: math.fsum(w for _, _, w in group) for key, group in groups.items()}
-        tied = [groups[key] for key, total in totals.items() if total == max(totals.values())]
+        most = max(totals.values())
+        tied = [groups[key] for key, total in totals.items() if total == most]
         place = ctx.order(len(before)) if self.ties == "random" else range(len(before))
         winner = min(tied, key=lambda group: self._tie_break(group, place))
         _, kept, _ = max(winner, key=lambda ballot: ballot[2])

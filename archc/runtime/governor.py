@@ -117,15 +117,16 @@ class Governor:
     def _known(self, batch: Batch) -> dict[str, Sample]:
         failed = batch.query.failed
         known: dict[str, Sample] = {key: failed[key] for key in batch.keys if key in failed}
-        find = self._finder(batch.query)
-        found = {key: one for key in batch.keys if key not in known and (one := find(key)) is not None}
-        if found:
+        if found := self._find(batch.query, [key for key in batch.keys if key not in known]):
             cost = batch.lane.price(tuple(found.values()))
             self._tell(batch, "cached", prompt=batch.request.purpose.prompt, **_figures(cost))
         return known | found
 
-    def _finder(self, query: Query) -> Callable[[str], Completion | None]:
-        return self._journal.get if self._journal else query.memory.get
+    def _find(self, query: Query, keys: Sequence[str]) -> dict[str, Completion]:
+        """Those that were bought."""
+        if self._journal:
+            return self._journal.find(keys) if keys else {}
+        return {key: query.memory[key] for key in keys if key in query.memory}
 
     def _spare(self, batch: Batch, samples: dict[str, Sample]) -> None:
         """Leaves samples out, so that there is room for what must come."""
@@ -226,10 +227,11 @@ class Governor:
                 if self.stopped:
                     return batch, CallError(FailureKind.STOPPED, _STOPPED.reason)
                 claim = await self._claim(batch, each)
-                batch = batch.only(claim.keys)
-                mine = each * len(claim.keys)
-                self._ledger.settle(batch.query.scopes, reserved - mine, NOTHING)
-                reserved = mine
+                if len(claim.keys) < len(batch.keys):
+                    batch = batch.only(claim.keys)
+                    mine = each * len(claim.keys)
+                    self._ledger.settle(batch.query.scopes, reserved - mine, NOTHING)
+                    reserved = mine
                 if not batch:
                     return batch, ()
                 place.unused = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,12 +52,12 @@ class Journal:
         self._writer = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self._writer.start()
 
-    def get(self, key: str) -> Completion | None:
-        """The completion with that identity, if it was ever paid for. A damaged one counts as not there.
+    def find(self, keys: Sequence[str]) -> dict[str, Completion]:
+        """Those of the completions with these identities that were ever paid for. A damaged one counts as not there.
 
         Raises RunError if the file cannot be read, or no longer be written: then nothing more should be bought.
         """
-        return self._read(lambda store: store.get(key))
+        return self._read(lambda store: store.find(keys))
 
     def is_being_bought(self, key: str) -> bool:
         """Whether another living process has claimed that sample and has not paid for it yet. Raises RunError."""
