@@ -134,15 +134,15 @@ class Pool:
         self._open: set[Connection] = set()
         self._tls: ssl.SSLContext | None = None
 
-    async def take(self, address: Address) -> Connection:
-        """A connection that waits for a request, kept or new; to be given back, if it is used. Raises OSError."""
+    def kept(self, address: Address) -> Connection | None:
+        """A connection that waits for a request, if there is one; to be given back."""
         idle = self._idle.get((address.scheme, address.host, address.port))
         while idle:
             connection = idle.pop()
             if connection.usable and self._loop.time() - connection.since < IDLE_CONNECTION_S:
                 return connection
             connection.abort()
-        return await self._connected(address)
+        return None
 
     def give_back(self, address: Address, connection: Connection) -> None:
         """Keeps it for the next request, if there may be one."""
@@ -162,7 +162,8 @@ class Pool:
         if self._open:
             await asyncio.wait([connection.lost for connection in self._open])
 
-    async def _connected(self, address: Address) -> Connection:
+    async def connected(self, address: Address) -> Connection:
+        """A new one; to be given back. Raises OSError."""
         import aiohappyeyeballs
 
         where: dict[str, Any] = {"host": address.host, "port": address.port}

@@ -46,7 +46,7 @@ class Wire:
         Its body is not compressed. Raises `CallError`.
         """
         waits = self._waits
-        connection = await self._connected(peer, url, until)
+        connection = self._pool.kept(url) or await self._connected(peer, url, until)
         request = _head(peer, url, len(body), self._keep_alive) + body
         try:
             reply = await connection.exchange(request, until, waits.first_byte, waits.idle)
@@ -66,7 +66,7 @@ class Wire:
     async def _connected(self, peer: Peer, url: Address, until: float) -> Connection:
         try:
             async with asyncio.timeout_at(min(until, asyncio.get_running_loop().time() + self._waits.connect)):
-                return await self._pool.take(url)
+                return await self._pool.connected(url)
         except (OSError, TimeoutError) as error:
             failure = unconnected(error, peer)
         raise failure

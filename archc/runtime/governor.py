@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -239,7 +238,7 @@ class Governor:
                 outcome = Outcome("doubt", reserved, {}, reason="aborted")
                 self._tell(batch, "sending", calls=len(batch.keys))
                 try:
-                    request = replace(batch.request, seeds=tuple(one.seed for one in batch.ids))
+                    request = batch.request.of(tuple(one.seed for one in batch.ids))
                     completions = await self._drawn(batch, request, other)
                     spent = batch.lane.price(completions) + self._paid_beside(batch, other)
                     samples = dict(zip(batch.keys, completions, strict=False))

@@ -27,6 +27,13 @@ _Job = Callable[[Store], Any]
 _Write = tuple[_Job, "asyncio.Future[Any] | None"]
 
 
+class _Written(asyncio.Future[T]):
+    """What a job gave, once it is on disk. Who waits for it and is cancelled goes on waiting, and is cancelled then."""
+
+    def cancel(self, msg: object = None) -> bool:
+        return False
+
+
 class Journal:
     """Opened once per session. Not for use from several event loops."""
 
@@ -80,9 +87,8 @@ class Journal:
         """
         done = self._put(lambda store: store.reserve(attempt))
         try:
-            return await asyncio.shield(done)
+            return await done
         except asyncio.CancelledError:
-            await asyncio.wait([done])
             if not done.exception() and done.result().keys:
                 await self.settle(done.result(), Outcome("free", NOTHING, {}, reason="cancelled"))
             raise
@@ -129,15 +135,10 @@ class Journal:
         self._store.close()
 
     async def _durable(self, job: Callable[[Store], T]) -> T:
-        done = self._put(job)
-        try:
-            return await asyncio.shield(done)
-        except asyncio.CancelledError:
-            await asyncio.wait([done])
-            raise
+        return await self._put(job)
 
-    def _put(self, job: Callable[[Store], T]) -> asyncio.Future[T]:
-        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    def _put(self, job: Callable[[Store], T]) -> _Written[T]:
+        done: _Written[T] = _Written(loop=asyncio.get_running_loop())
         self._queue.put((job, done))
         return done
 
@@ -190,8 +191,6 @@ def _bad(path: Path, error: Exception) -> Diagnostic:
 
 def _resolve(waiting: list[tuple[asyncio.Future[Any], Any]], failure: Diagnostic | None) -> None:
     for done, result in waiting:
-        if done.cancelled():
-            continue
         if failure:
             done.set_exception(RunError(failure))
         else:
