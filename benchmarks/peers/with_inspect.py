@@ -32,7 +32,9 @@ def stages() -> Any:
 
 
 async def main() -> None:
-    model = get_model("openai/m", base_url=URL, api_key="EMPTY", config=GenerateConfig(max_connections=AT_ONCE))
+    model = get_model(
+        "openai/m", base_url=URL, api_key="EMPTY", responses_api=False, config=GenerateConfig(max_connections=AT_ONCE)
+    )
     with TemporaryDirectory() as folder:
 
         async def whole(questions: list[str]) -> None:
