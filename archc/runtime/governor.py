@@ -118,7 +118,7 @@ class Governor:
         known: dict[str, Sample] = {key: failed[key] for key in batch.keys if key in failed}
         if found := self._find(batch.query, [key for key in batch.keys if key not in known]):
             cost = batch.lane.price(tuple(found.values()))
-            self._tell(batch, "cached", prompt=batch.request.purpose.prompt, **_figures(cost))
+            self._tell(batch, "cached", prompt=batch.request.purpose.prompt, **figures(cost))
         return known | found
 
     def _find(self, query: Query, keys: Sequence[str]) -> dict[str, Completion]:
@@ -348,7 +348,7 @@ class Governor:
             outcome="ok" if outcome.state == "ok" else outcome.kind,
             cached_tokens=usage.cached,
             reasoning_tokens=usage.reasoning,
-            **_figures(outcome.spent),
+            **figures(outcome.spent),
             **({"reason": outcome.reason} if outcome.reason else {}),
         )
 
@@ -358,7 +358,8 @@ class Governor:
         batch.query.trace.emit(event, **where, **path, **data)
 
 
-def _figures(spent: Spend) -> dict[str, float]:
+def figures(spent: Spend) -> dict[str, float]:
+    """What was spent, as events tell it."""
     tokens = {"prompt_tokens": spent.prompt, "completion_tokens": spent.completion}
     return {"calls": spent.calls, **tokens, "usd": spent.usd}
 
