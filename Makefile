@@ -18,10 +18,12 @@ test: $(VENV)/dev
 
 bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks.dataflow
+	$(BIN)/python -m benchmarks.passes
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.journal
 	$(BIN)/python -m benchmarks.sandbox
+	$(BIN)/python -m benchmarks.search --seeds 3
 
 # After a change of dependencies: pins every package, with hashes, for all platforms.
 lock: $(VENV)/dev

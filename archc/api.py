@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -19,6 +19,7 @@ from archc.calls import Conversation
 from archc.diagnostics import ArchcBug, Diagnostic, SpecError
 from archc.ir.graph import Graph
 from archc.keys import key_source
+from archc.lowering.models import Noted
 from archc.lowering.scope import Loader
 from archc.ops import VOCABULARY
 from archc.planning import plan as planning
@@ -31,8 +32,9 @@ from archc.runtime.session import Session
 from archc.runtime.trace import Listener
 from archc.source import Source, Span
 from archc.spec import document as documents
-from archc.spec.located import Entry, Leaf, Listing, Located, Table
+from archc.spec.located import Located, Table
 from archc.spec.model import Aims, Budget, Spec
+from archc.spec.moved import moved
 from archc.spec.overrides import override
 from archc.spec.params import with_given
 from archc.spec.reading import read_spec
@@ -118,31 +120,10 @@ def closed_text(
 ) -> str:
     """The YAML of a point of a spec, as a closed spec to be put into a folder. Raises SpecError."""
     document = read_document(source)
-    root = _moved(_changed(document.root, overrides, choices), Path(source.name).parent, folder)
+    root = moved(_changed(document.root, overrides, choices), Path(source.name).parent, folder)
     if isinstance(root, Table):
         root = replace(root, entries=tuple(entry for entry in root if entry.key != "search"))
     return write_document(replace(document, root=root, comments=()), "yaml")
-
-
-def _moved(value: Located, here: Path, there: Path) -> Located:
-    """The same with the paths of other specs as they are from another folder."""
-    match value:
-        case Listing(items=items):
-            return replace(value, items=tuple([_moved(item, here, there) for item in items]))
-        case Table(entries=entries):
-            return replace(value, entries=tuple([_moved_entry(entry, here, there) for entry in entries]))
-    return value
-
-
-def _moved_entry(entry: Entry, here: Path, there: Path) -> Entry:
-    match entry.key, entry.value:
-        case "use", Leaf(value=str() as path) as leaf:
-            return replace(entry, value=replace(leaf, value=os.path.relpath(here / path, there)))
-        case "use", Table() as table if isinstance(spec := table.get("spec"), Entry):
-            moved = _moved_entry(replace(spec, key="use"), here, there)
-            rest = (replace(moved, key="spec") if e is spec else _moved_entry(e, here, there) for e in table)
-            return replace(entry, value=replace(table, entries=tuple(rest)))
-    return replace(entry, value=_moved(entry.value, here, there))
 
 
 def _changed(
@@ -226,7 +207,7 @@ def compile(
     """
     source = spec if isinstance(spec, Source) else read(spec)
     files: dict[str, str] = {}
-    variables = _Noted(os.environ if environ is None else environ)
+    variables = Noted(os.environ if environ is None else environ)
 
     def used(path: str, beside: Source, given: Table) -> Spec:
         other = read(_beside(path, beside))
@@ -240,6 +221,7 @@ def compile(
         "set": list(overrides),
         "choose": dict(choices),
         "skip": list(skip),
+        "passes": [step.name for step in plan.steps],
         "environ": variables.noted,
         "question_tokens": question_tokens,
     }
@@ -247,7 +229,10 @@ def compile(
 
 
 def recompile(recipe: Mapping[str, Any]) -> Plan:
-    """The plan of a recipe, from nothing but what is in it. Raises SpecError where this archc reads it otherwise."""
+    """The plan of a recipe, from nothing but what is in it. Raises SpecError where this archc reads it otherwise.
+
+    Passes that its archc did not have are left out: the journal may lack what they would ask.
+    """
     files = recipe["files"]
 
     def used(path: str, beside: Source, given: Table) -> Spec:
@@ -255,26 +240,10 @@ def recompile(recipe: Mapping[str, Any]) -> Plan:
         return parse(Source(name, files.get(name, "")), given=given)
 
     spec = parse(Source(*recipe["spec"]), recipe["set"], recipe["choose"])
-    plan = _compiled(spec, recipe["environ"], recipe["question_tokens"], recipe["skip"], used, will_ask=False)
+    known = recipe.get("passes", passes.FIRST)
+    skip = [*recipe["skip"], *(run.__name__ for run in passes.ORDER if run.__name__ not in known)]
+    plan = _compiled(spec, recipe["environ"], recipe["question_tokens"], skip, used, will_ask=False)
     return replace(plan, recipe=recipe)
-
-
-class _Noted(Mapping[str, str]):
-    """Variables, with a note of those that were asked for."""
-
-    def __init__(self, variables: Mapping[str, str]) -> None:
-        self._variables = variables
-        self.noted: dict[str, str] = {}
-
-    def __getitem__(self, name: str) -> str:
-        self.noted[name] = value = self._variables[name]
-        return value
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._variables)
-
-    def __len__(self) -> int:
-        return len(self._variables)
 
 
 def _compiled(

@@ -1,6 +1,6 @@
 """Landscapes: how good the points of search/archon-itas.arch might be, by seed, as a share of right answers.
 
-Each is a function of (generators, samples, widths of three layers of fusers, verification) with coefficients drawn by seed.
+Each is a function of (generators, samples, widths of three layers of fusers, verification); its coefficients are drawn.
 """
 
 from __future__ import annotations

@@ -64,9 +64,10 @@ class Tab:
         await self.send("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         await self.send("Emulation.setEmulatedMedia", features=[scheme])
-        self._loaded.clear()
-        await self.send("Page.navigate", url=url)
-        await asyncio.wait_for(self._loaded.wait(), 30)
+        for place in ("about:blank", url):  # from the same page, a fragment would only scroll
+            self._loaded.clear()
+            await self.send("Page.navigate", url=place)
+            await asyncio.wait_for(self._loaded.wait(), 30)
 
     async def value(self, expression: str) -> Any:
         """What an expression comes to in the page."""

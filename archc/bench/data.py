@@ -14,7 +14,10 @@ from typing import Any, Final
 
 from archc import errors
 from archc.bench.databases import database_path, schema_of
-from archc.bench.graders import WITHOUT_ANSWER
+from archc.bench.graders import NEEDED, WITHOUT_ANSWER
+from archc.bench.gym import PREFIX, gym_task, made
+from archc.bench.hub import fetched
+from archc.bench.instructions import mistake
 from archc.bench.task import LETTERS, Keys, Task, built_in, read_task
 from archc.calls import Message
 from archc.diagnostics import SpecError, did_you_mean
@@ -36,6 +39,8 @@ class Item:
     """All that the data says of it."""
     database: Path | None = None
     """The file of the database that it is about."""
+    turns: tuple[str, ...] = ()
+    """What is asked after it, with the answers in view."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +71,7 @@ def load(task: Task, selection: Selection, folder: Path | None) -> Data:
     name = match[1] if match else selection.slice
     if not match or (name and name not in task.slices):
         raise SpecError(errors.NoSuchSlice(task=task.name, slice=name, hint=did_you_mean(name, task.slices)))
-    path = _path(task, task.slices[name] if name else next(iter(task.slices.values())), folder)
-    content, records = records_of(path)
+    path, digest, records = _records(task, name or next(iter(task.slices)), folder)
     schemas = _schemas(task, folder)
     items = [_item(task, path, number, record, schemas, folder) for number, record in enumerate(records, 1)]
     _refuse_twins(path, items)
@@ -76,7 +80,27 @@ def load(task: Task, selection: Selection, folder: Path | None) -> Data:
         items = items[int(match[2] or 0) : int(match[3]) if match[3] else None]
     if selection.shuffle_seed is not None:
         Random(selection.shuffle_seed).shuffle(items)
-    return Data(tuple(items[: selection.limit]), path, sha256(content).hexdigest(), whole)
+    return Data(tuple(items[: selection.limit]), path, digest, whole)
+
+
+def _records(task: Task, slice: str, folder: Path | None) -> tuple[Path, str, list[Mapping[str, Any]]]:
+    """Where a slice is from, what names its content, and its records: a file's, else the hub's, or made."""
+    if task.family:
+        return _digested(task.slices[slice], made(task))
+    try:
+        path = _path(task, task.slices[slice], folder)
+    except SpecError:
+        if (records := fetched(task, slice)) is None:
+            raise
+        assert task.hub
+        return _digested(f"hf:{task.hub.path}/{slice}", records)
+    content, records = records_of(path)
+    return path, sha256(content).hexdigest(), records
+
+
+def _digested(name: str, records: list[Mapping[str, Any]]) -> tuple[Path, str, list[Mapping[str, Any]]]:
+    content = json.dumps(records, sort_keys=True).encode("utf-8", "backslashreplace")
+    return Path(name), sha256(content).hexdigest(), records
 
 
 def _refuse_twins(path: Path, items: Sequence[Item]) -> None:
@@ -94,7 +118,8 @@ def _path(task: Task, name: str, folder: Path | None) -> Path:
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         where = f"`{folder}`" if folder else "this folder"
-        raise SpecError(errors.NoTaskData(task=task.name, path=name, where=where))
+        hint = "\nor fetch it from the Hugging Face hub: pip install 'archc[hub]'" if task.hub else ""
+        raise SpecError(errors.NoTaskData(task=task.name, path=name, where=where, hint=hint))
     return found
 
 
@@ -135,13 +160,21 @@ def _item(
     folder: Path | None,
 ) -> Item:
     keys = task.keys
-    question = at(record, keys.question)
+    question, *turns = texts(at(record, keys.question)) or [""]
     choices = tuple(texts(at(record, keys.choices)))
+    passages = texts(at(record, keys.passages))
+    if task.grader == "ranking":
+        passages = [f"[{number}] {text}" for number, text in enumerate(passages, 1)]
     golds = list(_golds(task, texts(at(record, keys.answer)), choices))
-    if not isinstance(question, str) or not (golds or task.grader in WITHOUT_ANSWER):
-        lacking = keys.answer if isinstance(question, str) else keys.question
+    if not question or not (golds or task.grader in WITHOUT_ANSWER):
+        lacking = keys.answer if question else keys.question
         raise SpecError(errors.BadInput(path=str(path), line=number, problem=f"it has no `{lacking}`"))
     golds += [text for text in texts(at(record, keys.aliases)) if text not in golds]
+    for key in (getattr(keys, name) for name in NEEDED.get(task.grader, ())):
+        if not any(texts(at(record, key))):
+            raise SpecError(errors.BadInput(path=str(path), line=number, problem=f"it has no `{key}`"))
+    if task.grader == "instructions" and (problem := mistake(record)):
+        raise SpecError(errors.BadInput(path=str(path), line=number, problem=problem))
     parts = {name: "\n".join(texts(at(record, key))) for name, key in task.parts.items()}
     database = None
     if task.databases:
@@ -151,8 +184,8 @@ def _item(
             where = f"`{folder}`" if folder else "this folder"
             raise SpecError(errors.NoTaskData(task=task.name, path=f"{database or name}", where=where))
         parts["schema"] = schemas.get(name) or schema_of(database)
-    asked = task.asked(question, choices, tuple(texts(at(record, keys.passages))), parts)
-    return Item(str(record.get(keys.id, number)), asked, tuple(golds), choices, record, database)
+    asked = task.asked(question, choices, tuple(passages), parts)
+    return Item(str(record.get(keys.id, number)), asked, tuple(golds), choices, record, database, tuple(turns))
 
 
 def _golds(task: Task, answers: Sequence[str], choices: Sequence[str]) -> Iterator[str]:
@@ -197,7 +230,7 @@ def texts(value: Any) -> list[str]:
 def questions(items: Sequence[Item], system: str) -> Iterator[batch.Item]:
     """The items as what `run_batch` answers."""
     before = (Message("system", system),) if system else ()
-    return (batch.Item(item.id, (*before, Message("user", item.question))) for item in items)
+    return (batch.Item(item.id, (*before, Message("user", item.question)), item.turns) for item in items)
 
 
 # ---- somebody's own file
@@ -260,4 +293,4 @@ def task_of(name: str) -> tuple[Task, Path | None, str]:
             return task, None, said
         case [*_, ".yaml" | ".yml"]:
             return read_task(path), path.parent, ""
-    return built_in(name), None, ""
+    return gym_task(name) if name.startswith(PREFIX) else built_in(name), None, ""

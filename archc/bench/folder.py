@@ -15,7 +15,7 @@ from archc.bench.grading import Grading
 from archc.bench.summary import Record
 from archc.calls import NOTHING, Spend
 from archc.diagnostics import RunError, SpecError
-from archc.runtime.batch import Output
+from archc.runtime.batch import Output, turn_id
 from archc.runtime.run import Run
 from archc.runtime.trace import Event
 
@@ -51,7 +51,9 @@ class Graded(Output):
 
     async def write(self, run: Run) -> None:
         """Grades the answer and appends it. Raises RunError if it can't, SpecError if a grader is missing."""
-        record = await self._grading.record(run, self._items[run.id], self._costs.spent[run.id])
+        queries = [turn_id(run.id, turn) for turn in range(1, len(run.earlier) + 2)]
+        spent = sum((self._costs.spent[query] for query in queries), NOTHING)
+        record = await self._grading.record(run, self._items[run.id], spent)
         record["run_id"] = self.run_id
         self.append(record)
         self.records[run.id] = record

@@ -32,14 +32,30 @@ Grader = Literal[
     "stdio",
     "sql",
     "sql_subset",
+    "instructions",
+    "ranking",
+    "reasoning",
+    "preference",
 ]
 """`numeric` compares by value, `choice` by letter, `exact` without case and outer punctuation, `words` as SQuAD does,
 `contains` looks for a right answer within the text, `f1` counts shared words, `math` asks `math-verify`, `game24` works
 out the expression, `literal` compares values of Python. `function`, `against`, `asserts` and `stdio` run programs,
-`sql` and `sql_subset` queries."""
+`sql` and `sql_subset` queries. `instructions` checks what a response looks like (IFEval),
+`ranking` an order of passages, `reasoning` a solution of a puzzle; `preference` asks a judge."""
 
-WITHOUT_ANSWER: Final[frozenset[str]] = frozenset({"function", "asserts", "stdio"})
+WITHOUT_ANSWER: Final[frozenset[str]] = frozenset(
+    {"function", "asserts", "stdio", "instructions", "ranking", "preference"}
+)
 """Those that need no right answer."""
+
+NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "function": ("tests", "entry"),
+    "against": ("entry",),
+    "asserts": ("tests",),
+    "stdio": ("inputs", "outputs"),
+    "ranking": ("passages", "gains"),
+}
+"""What an item must have beside its question, by the names that a task's keys give it: with no test, all would pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +167,8 @@ def f1(answer: str, gold: str) -> float:
     return 2 * shared / (ours.total() + theirs.total()) if shared else 0.0
 
 
-def _exact(text: str) -> str:
+def same_text(text: str) -> str:
+    """A form in which texts look equal that differ in case, blanks, and punctuation around them only."""
     return " ".join(text.casefold().split()).strip(".,;:!?\"'()[]*` ")
 
 
@@ -187,11 +204,16 @@ _ARITHMETIC: Final[Mapping[type[ast.operator], Callable[[Any, Any], Any]]] = {
 
 def makes_24(answer: str, numbers: str) -> bool:
     """Whether an expression is 24 and uses just these numbers, as in the Game of 24; `= 24` may follow."""
+    return is_worth(answer, re.findall(r"\d+", numbers), 24)
+
+
+def is_worth(answer: str, numbers: Sequence[str], target: int) -> bool:
+    """Whether an expression has this value and uses just these numbers, each once; `= …` may follow."""
     text = answer.rpartition(":")[2].partition("=")[0].strip().replace("×", "*").replace("÷", "/")
-    if len(text) > 200 or sorted(re.findall(r"\d+", text)) != sorted(re.findall(r"\d+", numbers)):
+    if len(text) > 200 or sorted(re.findall(r"\d+", text)) != sorted(numbers):
         return False
     try:
-        return _worked_out(ast.parse(text, mode="eval").body) == 24
+        return _worked_out(ast.parse(text, mode="eval").body) == target
     except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
         return False
 
@@ -207,7 +229,7 @@ def _worked_out(node: ast.expr) -> Fraction:
 
 _GRADERS: Final[Mapping[str, Callable[[str, str], Grade]]] = {
     "numeric": lambda answer, gold: whole(value(answer) == value(gold)),
-    "exact": lambda answer, gold: whole(_exact(answer) == _exact(gold)),
+    "exact": lambda answer, gold: whole(same_text(answer) == same_text(gold)),
     "words": lambda answer, gold: whole(words(answer) == words(gold)),
     "contains": lambda answer, gold: whole(bool(words(gold)) and words(gold) in words(answer)),
     "f1": lambda answer, gold: Grade(words(answer) == words(gold), f1(answer, gold)),

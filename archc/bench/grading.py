@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Final, Self
 
+from archc import errors
 from archc.bench import programs, queries
-from archc.bench.data import Item
+from archc.bench.data import Item, at
 from archc.bench.graders import WRONG, Grade, grade
+from archc.bench.instructions import graded_instructions
+from archc.bench.judging import Judging
 from archc.bench.pools import ungraded
+from archc.bench.reasoning import graded_reasoning
+from archc.bench.reranking import graded_order
 from archc.bench.task import Task
 from archc.calls import Spend
-from archc.diagnostics import RunError
+from archc.diagnostics import RunError, SpecError
 from archc.runtime.run import Run
 from archc.sandbox.pool import Sandbox
 
@@ -34,9 +39,12 @@ class Grading:
     What a grader needs beside the answer is begun with it, and ends with it.
     """
 
-    def __init__(self, task: Task) -> None:
-        """Nothing is begun yet."""
+    def __init__(self, task: Task, judging: Judging | None = None) -> None:
+        """Nothing is begun yet. Raises SpecError if the task needs a judge and there is none."""
+        if task.grader == "preference" and judging is None:
+            raise SpecError(errors.NoJudge(task=task.name))
         self.task = task
+        self.judging = judging
         self._open = AsyncExitStack()
         self._box: Sandbox | None = None
 
@@ -44,6 +52,8 @@ class Grading:
         """Raises RunError or SpecError if what the grader needs is not there: before anything is paid for."""
         if self.task.grader in _RUNNING:
             self._box = await self._open.enter_async_context(Sandbox())
+        if self.judging:
+            await self._open.enter_async_context(self.judging)
         return self
 
     async def __aexit__(
@@ -52,13 +62,29 @@ class Grading:
         """Ends what was begun."""
         await self._open.aclose()
 
-    async def grade(self, answer: str | None, item: Item) -> Grade:
-        """How right an answer is; None is wrong. Raises SpecError if a package is missing, RunError if it can't say."""
+    async def end(self) -> None:
+        """Says that all is graded: what a judge has spent is done with."""
+        if self.judging:
+            await self.judging.end()
+
+    async def grade(self, answer: str | None, item: Item, earlier: Sequence[str] = ()) -> Grade:
+        """How right an answer is, and those to the turns before it; None is wrong.
+
+        Raises SpecError if a package is missing, RunError if it can't be said.
+        """
         if answer is None:
             return WRONG
         if running := _RUNNING.get(self.task.grader):
             assert self._box, "grading has begun"
             return await running(self._box, self.task, answer, item)
+        if self.judging:
+            return await self.judging.grade([*earlier, answer], item)
+        if self.task.grader == "ranking":
+            return graded_order(answer, at(item.record, self.task.keys.passages), at(item.record, self.task.keys.gains))
+        if self.task.grader == "reasoning":
+            return graded_reasoning(answer, item.golds, item.record)
+        if self.task.grader == "instructions":
+            return graded_instructions(answer, item.record)
         return grade(self.task.grader, answer, item.golds, item.choices)
 
     async def record(self, run: Run, item: Item, spent: Spend) -> dict[str, Any]:
@@ -69,8 +95,9 @@ class Grading:
         error = run.error.headline if run.error else run.exhausted or None
         pool: list[dict[str, Any]] = []
         try:
-            graded = await self.grade(answer, item)
-            pool = await self._pool(run, item, {answer: graded.correct})
+            graded = await self.grade(answer, item, [before.answer or "" for before in run.earlier])
+            if not self.judging:  # which would be paid for every candidate
+                pool = await self._pool(run, item, {answer: graded.correct})
         except RunError as failure:
             graded, status, error = WRONG, "ungraded", failure.diagnostic.headline
         return {
@@ -84,7 +111,7 @@ class Grading:
             **({"why": graded.why} if graded.why else {}),
             "abstained": run.abstained,
             "calls": spent.calls,
-            "cached": run.cached,
+            "cached": run.cached + sum(before.cached for before in run.earlier),
             "prompt_tokens": spent.prompt,
             "completion_tokens": spent.completion,
             "tokens": spent.tokens,
@@ -93,6 +120,8 @@ class Grading:
             "error": error,
             "text": run.text,
             **({"pool": pool} if pool else {}),
+            **({"judge": self.judging.spent_on(item)} if self.judging else {}),
+            **({"turns": [one.text for one in (*run.earlier, run)]} if run.earlier else {}),
         }
 
     async def _pool(self, run: Run, item: Item, known: dict[str | None, bool]) -> list[dict[str, Any]]:

@@ -10,12 +10,13 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from archc import api
 from archc.bench.data import Data, Selection, questions
 from archc.bench.folder import MANIFEST, SUMMARY, Costs, Graded, write_json
 from archc.bench.grading import Grading
+from archc.bench.judging import Judge, Judging
 from archc.bench.summary import Record, summarised
 from archc.bench.task import Task
 from archc.planning.plan import Plan
@@ -28,6 +29,10 @@ from archc.spec.model import Budget
 
 SCHEME = 1
 """The version of what a folder holds."""
+
+
+_TOLD: Final = {"slices", "about", "hub", "metrics", "licence", "source", "noise"}
+"""What of a task changes no answer and no grade."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +53,17 @@ class Order:
     journal: Path | None = None
     within: str = ""
     """What the name of its run in the journal begins with, for who finds several runs by it."""
+    judge: Judge | None = None
+    """For tasks whose answers are compared."""
 
     @property
     def key(self) -> str:
         """Names what the folder's answers depend on; not how many there are, so that a limit can be raised."""
-        task = self.task.model_dump(mode="json", exclude={"slices", "about", "licence", "source", "noise"})
+        task = self.task.model_dump(mode="json", exclude=_TOLD)
         content = [SCHEME, run_key(self.plan, self.seed), task, self.data.digest, self.selection.slice]
         content.append(self.selection.shuffle_seed)
+        if self.judge:
+            content.append(self.judge.key)
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def manifest(self, session: Session) -> dict[str, Any]:
@@ -82,6 +91,7 @@ class Order:
             "selected": len(self.data.items),
             "budget": self.budget.model_dump(mode="json") if self.budget else None,
             "journal": str(self.journal) if self.journal else None,
+            **({"judge": {"recipe": self.judge.plan.recipe, "against": self.judge.source}} if self.judge else {}),
             "run_id": session.run,
         }
 
@@ -117,7 +127,11 @@ async def measure(
     Raises SpecError if something else began the folder or a grader is missing, RunError if nothing can go on.
     """
     costs = Costs()
-    grading = Grading(order.task)
+    judging = None
+    if order.judge:
+        name = _digest(f"judge {order.key} {order.folder.resolve()}")
+        judging = Judging(order.judge, order.data.items, name)
+    grading = Grading(order.task, judging)
     graded = Graded(order.folder, order.key, grading, order.data.items, costs)
     with closing(graded):
         session = api.session(
@@ -143,8 +157,9 @@ async def measure(
             batch = replace(batch, done=batch.done - ungraded, failed=batch.failed + ungraded)
             if not (batch.failed or batch.exhausted or session.stopped):
                 await session.end()
+                await grading.end()
         records = list(graded.records.values())
-        figures = summarised(records, max(len(order.data.items), len(records)))
+        figures = summarised(records, max(len(order.data.items), len(records)), order.task.metrics)
         whole = {"complete": figures["answered"] >= figures["items"]}
         summary = {"spec": order.plan.graph.name, "task": order.task.name, **whole, **figures}
         write_json(order.folder / SUMMARY, summary)

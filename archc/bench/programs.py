@@ -12,7 +12,7 @@ from typing import Final
 from archc.bench.data import Item, at, texts
 from archc.bench.graders import Grade, whole
 from archc.bench.task import Task
-from archc.sandbox.outcome import Limits, Outcome
+from archc.calls import Limits, Outcome
 from archc.sandbox.pool import Sandbox
 
 _CLOSENESS: Final = (Path(__file__).parent / "closeness.py").read_text(encoding="utf-8")

@@ -13,8 +13,8 @@ from archc.bench.data import Item, at
 from archc.bench.graders import Grade, whole
 from archc.bench.programs import block
 from archc.bench.task import Task
+from archc.calls import Limits
 from archc.diagnostics import RunError
-from archc.sandbox.outcome import Limits
 from archc.sandbox.pool import Sandbox
 
 MOST_ROWS: Final = 100_000

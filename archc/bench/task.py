@@ -48,8 +48,22 @@ class Keys(_Part):
     """A list of what a program reads."""
     database: str = "db_id"
     """The name of a database."""
+    gains: str = "qrels"
+    """What each passage is worth by its `docid`."""
     outputs: str = "outputs"
     """A list of what it should print then."""
+
+
+class Hub(_Part):
+    """Where the Hugging Face hub has the data."""
+
+    path: str
+    name: str = ""
+    splits: dict[str, str]
+    """Its splits by our slices."""
+    keys: dict[str, str]
+    """Its columns by our keys."""
+    revision: str = ""
 
 
 class Task(_Part):
@@ -61,6 +75,11 @@ class Task(_Part):
     slices: dict[str, str] = Field(min_length=1)
     """Paths of JSONL files by name of the slice, within the folder of the data or beside the task; the first is meant
     where none is named."""
+    hub: Hub | None = None
+    """Where the data is fetched from if the files are not there."""
+    family: str = ""
+    """A family of reasoning-gym, whose items are made."""
+    seed: int = 0
     keys: Keys = Keys()
     parts: dict[str, str] = {}
     """What else the prompt has from a record: the key of each by its name in the prompt."""
@@ -77,6 +96,8 @@ class Task(_Part):
     grader: Grader
     seconds: float = Field(5.0, gt=0, le=600)
     """The most that one test of a program, or one query, may take."""
+    metrics: list[str] = []
+    """What a run comes to beside accuracy: names of what the grader counts."""
     licence: str = ""
     source: str = ""
     noise: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +14,12 @@ import typer
 from rich.console import Console
 
 import archc
-from archc import api
-from archc.bench.baselines import baselines
+from archc import api, errors
+from archc.bench.baselines import Rival, baselines
 from archc.bench.compare import Comparison
 from archc.bench.data import Selection, load, task_of
 from archc.bench.folder import Graded
+from archc.bench.judging import Judge, judge_plan, rival_answers
 from archc.bench.measure import Order, Outcome, measure
 from archc.bench.metrics.intervals import Estimate
 from archc.bench.summary import Record, estimated, percent
@@ -27,6 +28,7 @@ from archc.cli._ending import EXHAUSTED, FAILED, INTERRUPTED, OK, show
 from archc.cli._options import AsJson, Choose, From, Sets, Skip, chosen
 from archc.cli._screen import BatchScreen
 from archc.cli._working import budget_of, fetching, run_loop, shown, tell_past, to_its_end
+from archc.diagnostics import SpecError
 from archc.planning.plan import Plan
 from archc.runtime.batch import Summary
 from archc.runtime.run import Run
@@ -65,6 +67,12 @@ def bench(
             "--baselines", help="Compare with one greedy answer, and with a vote and best-of-n for the same tokens."
         ),
     ] = False,
+    judge: Annotated[
+        str, typer.Option(metavar="MODEL", help="Who compares answers: a model's entry, as in specs.")
+    ] = "",
+    versus: Annotated[
+        Path | None, typer.Option(help="Answers to compare with: a run of the same task, or JSONL with id and answer.")
+    ] = None,
     listed: Annotated[bool, typer.Option("--tasks", help="List the built-in tasks.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the summary.")] = False,
     as_json: AsJson = False,
@@ -99,36 +107,36 @@ def bench(
         budget_of(budget),
         None if no_journal else journal or api.default_journal(),
     )
+    judged = _judge(order, judge, versus)
+    order = replace(order, judge=judged)
     order = order if run else _placed(order, spec)
-    rivals: list[tuple[str, Comparison]] = []
 
     def compiled(pipeline: str) -> Plan:
         changed = [*sets, f"pipeline={pipeline}"]
         return api.compile(source, overrides=changed, choices=api.left_of(choices, source, changed), skip=skip)
 
-    async def all_of_it() -> Outcome:
-        async def measured(other: Order) -> Outcome:
-            console.print(f"baseline {other.folder.name}", markup=False, soft_wrap=True)
-            ended = await _measured(other, console, listeners)
-            if ended.stopped:
-                raise KeyboardInterrupt
-            return ended
-
-        with fetching(console):
-            outcome = await _measured(order, console, listeners)
-            if against and not outcome.stopped:
-                tokens = outcome.summary["per_item"]["tokens"]
-                rivals.extend([rival async for rival in baselines(order, tokens, compiled, measured)])
-            return outcome
-
-    with _traced(trace) as listeners:
-        outcome = run_loop(all_of_it())
+    apart = trace.with_suffix(f".judge{trace.suffix}") if trace and judged else None  # a file's times are one session's
+    with _traced(trace) as listeners, _traced(apart) as heard:
+        order = replace(order, judge=replace(judged, listeners=heard)) if judged else order
+        outcome, rivals = run_loop(_with_rivals(order, compiled if against else None, console, listeners))
     if as_json:
         more = {"baselines": {name: rival.as_json() for name, rival in rivals}} if rivals else {}
         print(json.dumps({"run": str(order.folder), **outcome.summary, **more}))
     else:
         print(shown("\n".join([_told(order, outcome), *(_rival(name, rival) for name, rival in rivals)])))
     raise typer.Exit(_code(outcome))
+
+
+def _judge(order: Order, model: str, versus: Path | None) -> Judge | None:
+    """Who compares answers, where the task wants that. Raises SpecError if one of the two is not there."""
+    if order.task.grader != "preference":
+        if model or versus:
+            raise typer.BadParameter(f"the answers of `{order.task.name}` are not compared: leave --judge and --versus")
+        return None
+    if not model or versus is None:
+        raise SpecError(errors.NoJudge(task=order.task.name))
+    shared = order.seed, order.journal, order.budget
+    return Judge(judge_plan(model), rival_answers(versus), str(versus), *shared)
 
 
 def _placed(order: Order, spec: Path) -> Order:
@@ -158,7 +166,7 @@ def _list(as_json: bool) -> None:
         print(json.dumps([task.model_dump(mode="json") for task in tasks], ensure_ascii=False))
         return
     for task in tasks:
-        print(f"{task.name:<15} {task.grader:<9} {task.about} ({', '.join(task.slices)}; {task.licence})")
+        print(f"{task.name:<15} {task.grader:<12} {task.about} ({', '.join(task.slices)}; {task.licence})")
 
 
 class BenchScreen(BatchScreen):
@@ -193,6 +201,26 @@ class BenchScreen(BatchScreen):
         """How long the rest takes, at the pace so far."""
         taken, new = self.console.get_time() - self.began, self.done - self.first
         return f"{taken / max(1, new) * (self.total - self.done):,.0f} s left"
+
+
+async def _with_rivals(
+    order: Order, compiled: Callable[[str], Plan] | None, console: Console, listeners: list[Listener]
+) -> tuple[Outcome, list[Rival]]:
+    """The run, and it against the baselines if there is a way to compile these."""
+
+    async def measured(other: Order) -> Outcome:
+        console.print(f"baseline {other.folder.name}", markup=False, soft_wrap=True)
+        ended = await _measured(other, console, listeners)
+        if ended.stopped:
+            raise KeyboardInterrupt
+        return ended
+
+    with fetching(console):
+        outcome = await _measured(order, console, listeners)
+        if compiled is None or outcome.stopped:
+            return outcome, []
+        tokens = outcome.summary["per_item"]["tokens"]
+        return outcome, [rival async for rival in baselines(order, tokens, compiled, measured)]
 
 
 async def _measured(order: Order, console: Console, listeners: list[Listener]) -> Outcome:
@@ -259,7 +287,10 @@ def _told(order: Order, outcome: Outcome) -> str:
     ]
     if score := summary.get("score"):
         lines.append(f"score {score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]")
+    lines += [f"{name} {percent(Estimate(**share))}" for name, share in summary.get("metrics", {}).items()]
     lines.append(f"{cost['calls']:,.1f} calls, {cost['tokens']:,.0f} tokens{usd} an item")
+    if judged := summary.get("judge"):
+        lines.append(f"the judge: {judged['calls']:,} calls, {judged['tokens']:,} tokens, {judged['usd']:.4f} USD")
     if summary["seconds"]["p50"] is not None:
         lines.append("seconds: " + ", ".join(f"{name} {value:.2f}" for name, value in summary["seconds"].items()))
     lines += _pool(summary.get("pool", {}))

@@ -8,14 +8,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from archc import api
+from archc import api, errors
 from archc.cli._files import replace_file
 from archc.cli._working import run_loop, shown
+from archc.diagnostics import SpecError
 from archc.exporters.recorded import Recording, read_trace
 from archc.report.bench import bench_report
 from archc.report.run import run_report, trace_report
 from archc.report.search import search_report
-from archc.search.folder import LEADERBOARD
+from archc.searching.folder import LEADERBOARD
 
 app = typer.Typer()
 
@@ -47,6 +48,8 @@ def report(
         text = run_loop(bench_report(path, sessions, journal))
     elif path.is_file():
         text = run_loop(trace_report(read_trace(path), journal))
+    elif path.suffix or len(path.parts) > 1:  # no id of a run
+        raise SpecError(errors.NoSuchFile(path=run, problem="there is no such file or folder"))
     else:
         text = run_loop(run_report(run, journal or api.default_journal(), sessions))
     replace_file(output, text)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+import archc
 from archc import api
 from archc.bench.summary import percent
 from archc.calls import Spend
@@ -19,15 +20,15 @@ from archc.cli._options import AsJson, Choose, From, Sets, chosen
 from archc.cli._working import budget_of, fetching, run_loop, shown, to_its_end
 from archc.report.search import search_report
 from archc.runtime.engine import Engine
-from archc.search.asked import Asked, ordered, resumed
-from archc.search.folder import BEST, REPORT, Folder
-from archc.search.forecast import forecast
-from archc.search.leaderboard import ranked
-from archc.search.order import Order
-from archc.search.run import Found, search
-from archc.search.samplers import DEFAULT, names, sampler_class
-from archc.search.study import Study
-from archc.search.trial import Trial
+from archc.searching.asked import Asked, ordered, resumed
+from archc.searching.folder import BEST, REPORT, Folder
+from archc.searching.forecast import forecast
+from archc.searching.leaderboard import ranked
+from archc.searching.order import Order
+from archc.searching.samplers import DEFAULT, names, sampler_class
+from archc.searching.study import Study
+from archc.searching.trial import Trial
+from archc.searching.verb import Found, searched
 from archc.spec.space.hole import value_text
 
 app = typer.Typer()
@@ -123,7 +124,7 @@ def find(
         source = api.read(space, form)
     else:
         raise typer.BadParameter("give a SPACE, or --resume FOLDER")
-    order, said = ordered(source, asked)
+    order, said = ordered(source, asked, archc.__version__)
     console = Console(stderr=True, quiet=quiet or as_json, highlight=False)
     if said:
         console.print(said, markup=False, soft_wrap=True)
@@ -196,7 +197,7 @@ class Screen:
 def _searched(order: Order, console: Console) -> Found:
     async def all_of_it() -> Found:
         with fetching(console):
-            return await search(order, Screen(console))
+            return await searched(order, Screen(console))
 
     found = run_loop(all_of_it())
     replace_file(order.folder / REPORT, search_report(order.folder))
@@ -217,6 +218,7 @@ def _told(order: Order, found: Found) -> Iterator[str]:
         f"the search took {searched['calls']:,} of these calls for {searched['calls_of_answers']:,} in answers (the "
         f"rest is shared), and each architecture on all items would have taken {searched['calls_in_full']:,}"
     )
+    yield from summary["notes"]
     if found.verdict:
         for name, against in found.verdict.rivals:
             low, high = 100 * against.difference.low, 100 * against.difference.high

@@ -277,6 +277,17 @@ class UnloadableModel(Diagnostic):
     reason: str
 
 
+class UnusablePool(Diagnostic):
+    """A pool of recorded answers that can't be read, or has no such model."""
+
+    title = "the pool `{path}` can't be used: {problem}"
+    help = "{hint}"
+
+    path: str
+    problem: str
+    hint: str
+
+
 class UnfetchedWeights(Diagnostic):
     """The embedded model is not in the cache and can't be brought there."""
 

@@ -8,11 +8,11 @@ from archc.diagnostics import Diagnostic
 class UnknownFigure(Diagnostic):
     """An objective or a constraint reads what no trial has."""
 
-    title = "there is no figure `{name}`"
+    title = "there is no figure `{figure}`"
     label = "not measured"
     help = "{hint}"
 
-    name: str
+    figure: str
     hint: str
 
 
@@ -30,14 +30,14 @@ class NoTask(Diagnostic):
     """A search without a task."""
 
     title = "no task is given: on which questions should the architectures be good?"
-    help = "--task gsm8k, or --task questions.jsonl; `archc bench --tasks` lists the tasks"
+    help = "give one: --task gsm8k, or --task questions.jsonl; `archc bench --tasks` lists them"
 
 
 class NoSearchLimit(Diagnostic):
     """A search that nothing would end."""
 
     title = "the search has no end: neither a budget nor a number of trials is given"
-    help = "--budget calls=20000, or --trials 50"
+    help = "give one: --budget calls=20000, or --trials 50"
 
 
 class NothingToSearch(Diagnostic):

@@ -63,7 +63,7 @@ class Bounds:
         flow = region.flow(arrives)
         for node in region.nodes:
             before, after = flow[node.id]
-            own = self._own(node.op, before)
+            own = self._own(node, before)
             if isinstance(node.op, Control):
                 blocks, depth, inner = self._control(node.op, before)
                 _merge(nodes, inner, ONCE)
@@ -75,10 +75,12 @@ class Bounds:
         ends = list(until.values()) or [NEVER]  # a run is over when all are done, read or not
         return Whole(total, Interval(max(e.lo for e in ends), max(e.hi for e in ends)), nodes)
 
-    def _own(self, op: Op, before: Shape) -> Cost:
-        cost = FREE
+    def _own(self, node: Node, before: Shape) -> Cost:
+        cost, op = FREE, node.op
         for calls in op.calls(before):
             count = _lowered(op, before, calls.count)
+            if node.enough:
+                count = Interval(min(node.least, count.lo), count.hi)
             calls = calls if count is calls.count else replace(calls, count=count)
             cost = cost + cost_of(calls, self._graph.model(calls.model))
         return cost

@@ -30,7 +30,8 @@ class Axis:
         known = [value for value in values if math.isfinite(value) and (value > 0 or not log)]
         low, high = min(known, default=1.0 if log else 0.0), max(known, default=1.0)
         if log:
-            return cls(label, low / 1.25, high * 1.25, log, percent)
+            room = 1.25 if high > 2 * low else 2.5  # wide enough for a round value
+            return cls(label, low / room, high * room, log, percent)
         room = (high - low) * 0.06 or abs(high) * 0.1 or 0.5
         low, high = (0.0 if 0 <= low < 0.35 * high else low - room), high + room
         return cls(label, max(0.0, low) if percent and low < 0 <= min(known, default=0) else low, high, log, percent)

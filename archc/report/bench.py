@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from archc.report.page import Section, page
 from archc.report.parts import spec_section, steps_section, timeline_section
 from archc.report.pools import pool_section
 from archc.report.told import Question, retold, totals
+from archc.runtime.batch import turn_id
 
 LISTED = 200
 """Items that only one of two has right, at most, that are named."""
@@ -54,13 +55,13 @@ async def bench_report(folder: Path, sessions: Sequence[Recording] = (), journal
     """
     run = read_folder(folder)
     records = list(run.records.values())
-    summary = summarised(records, max(int(run.manifest.get("selected", 0)), len(records)))
+    summary = summarised(records, max(int(run.manifest.get("selected", 0)), len(records)), _metrics(run))
     tried = list(_rivals(run))
     rivals = _nearest(tried, summary["per_item"]["tokens"])
     graph = _graph(run)
     browser = Browser([("answer", ""), ("right answer", "wide"), ("tokens", "num"), ("USD", "num wide")])
     for record in records:
-        browser.add(str(record["id"]), _state(record), _cells(record), _flips(str(record["id"]), rivals))
+        browser.add(str(record["id"]), _state(record), _cells(record), _tags(record, rivals))
     named = journal or (Path(run.manifest["journal"]) if run.manifest.get("journal") else None)
     questions, missing = await _told(records, named, browser)
     spent = totals(questions, graph)
@@ -70,15 +71,21 @@ async def bench_report(folder: Path, sessions: Sequence[Recording] = (), journal
         Section("Accuracy and spending", _spending(run, summary, tried)),
         Section("What flipped", joined(*(_flipped(rival) for rival in rivals))),
         pool_section(summary.get("pool")),
-        steps_section(graph, spent, len(questions)),
+        steps_section(graph, spent, len(records) if questions else 0),
         timeline_section(shown, run.records),
         Section("Items", browser.place),
         spec_section(str(run.manifest["spec"].get("text", "")), _facts(run)),
     ]
     title = f"{run.manifest['spec']['name']} on {run.manifest['task']['name']}"
-    filters = [("right", "right"), ("wrong", "wrong"), ("failed", "failed"), ("abstained", "abstained")]
+    filters = [(state, state) for state in dict.fromkeys(["right", "wrong", *map(_state, records)])]
+    filters += [("abstained", "abstained")]
     filters += [(f"{way}:{r.name}", f"{way} against {r.name}") for r in rivals for way in ("won", "lost")]
     return page(title, _lead(summary, rivals, missing), sections, browser.as_json(filters, missing))
+
+
+def _metrics(run: Measured) -> list[str]:
+    """What the task counts beside right and wrong."""
+    return [str(name) for name in run.manifest["task"].get("metrics") or ()]
 
 
 def _rivals(run: Measured) -> Sequence[Rival]:
@@ -112,17 +119,31 @@ async def _told(records: Sequence[Record], journal: Path | None, browser: Browse
     """What the journal tells of the items, without their texts; and why nothing more is told, where that is so."""
     questions: list[Question] = []
     missing = "nothing was kept of what was said: the run had no journal"
-    answered = {str(record["id"]): str(record.get("run_id", "")) for record in records}
-    for run in dict.fromkeys(filter(None, answered.values())):
+    answered = {name: record for record in records for name in _turns(record)}
+    for run in dict.fromkeys(str(record["run_id"]) for record in records if record.get("run_id")):
         try:
             async for question in retold(run, journal):
-                if answered.get(question.id) == run:
-                    browser.tell(question)
+                if question.id in answered and answered[question.id].get("run_id") == run:
+                    question.error = str(answered[question.id].get("why") or question.error)
+                    _mark(question, answered[question.id].get("pool") or [])
+                    browser.tell(question, str(answered[question.id]["id"]))
                     questions.append(_light(question))
         except (RunError, SpecError) as error:
             first = error.diagnostics[0] if isinstance(error, SpecError) else error.diagnostic
             missing = f"the journal does not tell what was said: {first.headline}"
-    return questions, missing if len(questions) < len(records) else ""
+    return questions, missing if len(browser.details) + browser.without < len(records) else ""
+
+
+def _turns(record: Record) -> list[str]:
+    """The ids of the questions of an item: one for each turn of its conversation."""
+    return [turn_id(str(record["id"]), turn) for turn in range(1, max(1, len(record.get("turns") or ())) + 1)]
+
+
+def _mark(question: Question, pool: Sequence[Mapping[str, Any]]) -> None:
+    """Says of the candidates that the item ended with which are right."""
+    last = list(question.steps.values())[-1] if question.steps else None
+    if last and last.candidates and len(last.candidates) == len(pool):
+        last.candidates = [{**c, "right": bool(e["correct"])} for c, e in zip(last.candidates, pool, strict=True)]
 
 
 def _light(question: Question) -> Question:
@@ -134,7 +155,7 @@ def _light(question: Question) -> Question:
 
 
 def _state(record: Record) -> str:
-    return "right" if record["correct"] else "failed" if record["status"] == "failed" else "wrong"
+    return "right" if record["correct"] else "wrong" if record["status"] == "ok" else str(record["status"])
 
 
 def _cells(record: Record) -> list[str]:
@@ -144,8 +165,9 @@ def _cells(record: Record) -> list[str]:
     return [str(shown), golds, number(record["tokens"]), number(record.get("usd", 0.0))]
 
 
-def _flips(id: str, rivals: Sequence[Rival]) -> list[str]:
-    tags = [f"won:{rival.name}" for rival in rivals if id in rival.won]
+def _tags(record: Record, rivals: Sequence[Rival]) -> list[str]:
+    id, tags = str(record["id"]), ["abstained"] if record.get("abstained") else []
+    tags += [f"won:{rival.name}" for rival in rivals if id in rival.won]
     return tags + [f"lost:{rival.name}" for rival in rivals if id in rival.lost]
 
 
@@ -158,6 +180,12 @@ def _lead(summary: dict[str, Any], rivals: Sequence[Rival], missing: str) -> Mar
         f"{percent(Estimate(**summary['accuracy']))} right of {many}, for {number(cost['tokens'])} tokens{usd} an item."
     )
     parts = [tag("p", told, class_="lead")]
+    figures = {**({"score": summary["score"]} if "score" in summary else {}), **summary.get("metrics", {})}
+    if figures:
+        parts.append(items(*(f"{name}: {percent(Estimate(**share))}" for name, share in figures.items())))
+    if judge := summary.get("judge"):
+        spent = f"{judge['calls']:,} calls and {judge['tokens']:,} tokens"
+        parts.append(tag("p", f"The judge that compared the answers took {spent} beside that.", class_="soft"))
     if rivals:
         parts.append(items(*(_verdict(rival) for rival in rivals)))
     else:

@@ -32,7 +32,7 @@ class Browser:
     left_out: int = 0
     """Items without a row."""
     without: int = 0
-    """Items whose details had no room."""
+    """Questions whose details had no room."""
     _size: int = 0
 
     def add(self, id: str, state: str, cells: Sequence[str], tags: Sequence[str] = ()) -> None:
@@ -42,15 +42,18 @@ class Browser:
         else:
             self.rows.append([id, state, list(tags), [cut(cell, _CELL) for cell in cells]])
 
-    def tell(self, question: Question) -> None:
-        """All that was said for an item."""
+    def tell(self, question: Question, item: str = "") -> None:
+        """All that was said for an item; a question that went on from one before names its `item`."""
         detail = _detail(question)
         size = len(json.dumps(detail))
         if self._size + size > MOST_BYTES:
             self.without += 1
+            return
+        self._size += size
+        if item and item in self.details:
+            self.details[item].setdefault("then", []).append(detail)
         else:
-            self._size += size
-            self.details[question.id] = detail
+            self.details[item or question.id] = detail
 
     def as_json(self, filters: Sequence[tuple[str, str]], missing: str) -> dict[str, Any]:
         """What the script wants. `filters` are states and tags with what they are called; the first shows all."""
@@ -72,7 +75,7 @@ class Browser:
         if self.left_out:
             notes.append(tag("p", f"{self.left_out:,} items more are left out of the table.", class_="note"))
         if self.without:
-            text = f"For {self.without:,} items, what was said is left out: it would make this page too large."
+            text = f"For {self.without:,} questions, what was said is left out: it would make this page too large."
             notes.append(tag("p", text, class_="note"))
         script = tag("noscript", tag("p", "The table needs JavaScript, which this page brings with it.", class_="note"))
         return Markup("".join([*notes, tag("div", id="items"), script]))
@@ -99,7 +102,7 @@ def _detail(question: Question) -> dict[str, Any]:
     def candidate(one: Mapping[str, Any]) -> dict[str, Any]:
         long = {key: text(str(one[key])) for key in ("text", "critique", "reason") if one.get(key)}
         rest = {key: value for key, value in one.items() if key not in ("text", "critique", "reason") and value}
-        kept = {key: one[key] for key in ("score", "passed", "logprob") if one.get(key) is not None}
+        kept = {key: one[key] for key in ("score", "passed", "logprob", "right") if one.get(key) is not None}
         return {"text": text(""), **rest, **kept, **long}
 
     def step(one: Step) -> dict[str, Any]:

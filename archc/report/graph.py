@@ -12,6 +12,7 @@ from archc.ir.region import Node, Region
 from archc.report.axes import picture
 from archc.report.html import Markup, cut, joined, scrolled, tag
 from archc.report.page import figure
+from archc.secret import masked
 
 Place = tuple[float, float]
 
@@ -170,7 +171,7 @@ def _parameters(node: Node) -> str:
     conditions = {name: condition.text for name, condition in conditions_of(node.op).items()}
     left_out = {*node.op.models, *conditions, *(name.partition(".")[0] for name in node.op.blocks)}
     given = node.op.model_dump(mode="json", exclude_defaults=True, exclude=left_out)
-    return " ".join([*conditions.values(), *(f"{name}={value}" for name, value in given.items())])
+    return masked(" ".join([*conditions.values(), *(f"{name}={value}" for name, value in given.items())]))
 
 
 def _edge(begin: Place, end: Place, far: bool = False) -> Markup:

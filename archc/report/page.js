@@ -21,7 +21,6 @@
   const status = el("p", { role: "status", class: "soft" });
   const body = el("tbody");
   const more = el("button", { type: "button", class: "more" }, "Show more");
-  const width = 2 + data.columns.length;
   const head = [["id", "id"], ["outcome", "state"], ...data.columns].map(([label, kind]) => el("th", { scope: "col", class: kind || null }, label));
   root.append(
     el("div", { class: "controls" }, el("label", {}, "Show", select), el("label", {}, "Search in ids, questions and answers", search)),
@@ -32,6 +31,7 @@
 
   const facets = (one) => {
     const told = [];
+    if (one.right != null) told.push(one.right ? "✓ right" : "✗ wrong");
     if (one.answer != null) told.push("answer " + one.answer);
     if (one.score != null) told.push("score " + Number(one.score).toFixed(3));
     if (one.passed != null) told.push(one.passed ? "✓ passed" : "✗ not passed");
@@ -64,15 +64,18 @@
 
   const inside = (row) => {
     const detail = data.details[row[0]];
+    const width = head.filter((one) => getComputedStyle(one).display !== "none").length;
     const cell = el("td", { colspan: width, class: "inside" });
     const said = data.columns.map(([label], i) => label + ": " + row[3][i]).join(" · ");
     cell.append(el("p", { class: "soft" }, said));
     if (!detail) {
       cell.append(el("p", { class: "note" }, data.missing));
     } else {
-      cell.append(el("h3", {}, "Question"), el("pre", {}, detail.question));
-      if (detail.error) cell.append(el("p", { class: "note" }, detail.error));
-      cell.append(el("h3", {}, "Steps"), ...detail.steps.map((one) => step(one, detail.texts)));
+      for (const turn of [detail, ...(detail.then || [])]) {
+        cell.append(el("h3", {}, "Question"), el("pre", {}, turn.question));
+        if (turn.error) cell.append(el("p", { class: "note" }, turn.error));
+        cell.append(el("h3", {}, "Steps"), ...turn.steps.map((one) => step(one, turn.texts)));
+      }
     }
     return el("tr", {}, cell);
   };

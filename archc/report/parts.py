@@ -64,10 +64,13 @@ def timeline_section(sessions: Sequence[Recording], ids: Iterable[str] | None = 
                 left_out += 1
             else:
                 lanes.setdefault(call["query"], []).append(_span(call, models.index(call["model"])))
-        many = f" of session {place}" if len(sessions) > 1 else ""
-        pictures.append(timeline(f"Calls{many} by question, over time", list(lanes.items()), models))
+        shown = timeline("Calls by question, over time", list(lanes.items()), models)
         if left_out:
-            pictures.append(tag("p", f"{left_out:,} calls are left out of the picture.", class_="note"))
+            shown = joined(shown, tag("p", f"{left_out:,} calls are left out of the picture.", class_="note"))
+        if len(sessions) > 1:
+            about = f"Session {place}: {session.events[0].get('spec') or 'no name'}, {len(calls):,} requests"
+            shown = tag("details", tag("summary", about), shown, open=None if pictures else "")
+        pictures.append(shown)
     return Section("Timeline", joined(*pictures))
 
 

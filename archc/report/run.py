@@ -33,23 +33,26 @@ async def run_report(run: str, journal: Path | None = None, sessions: Sequence[R
 
 async def trace_report(recorded: Recorded, journal: Path | None = None) -> str:
     """The page on a trace; where the journal knows its runs, with the graph and what was said, too."""
-    telling, graphs, texts = Telling(), dict[str, Graph](), list[Section]()
-    for session in recorded.sessions:
+    questions, graphs, texts = list[Question](), dict[str, Graph](), list[Section]()
+    for place, session in enumerate(recorded.sessions, 1):
+        telling = Telling()
         for event in session.events:
             if event["event"] != "left":  # no run writes that: it would be somebody else's
                 telling(event)
-        for question in await _known(str(session.events[0].get("run", "")), journal, graphs, texts):
-            if old := telling.questions.get(question.id):
-                question.calls, question.seconds = old.calls, old.seconds
-                question.status, question.answer = old.status or question.status, question.answer
-                telling.questions[question.id] = question
+        for told in await _known(str(session.events[0].get("run", "")), journal, graphs, texts):
+            if old := telling.questions.get(told.id):
+                told.status = old.status or told.status
+                telling.questions[told.id] = told
+        for question in telling.questions.values():
+            question.id = f"{place}/{question.id}" if len(recorded.sessions) > 1 else question.id
+            questions.append(question)
     names = list(dict.fromkeys(str(s.events[0].get("spec") or "") for s in recorded.sessions))
     graph = next(iter(graphs.values())) if len(graphs) == len(recorded.sessions) == 1 else None
     torn = f"{recorded.torn:,} torn lines of the trace are left out" if recorded.torn else ""
     missing = "the trace has no texts, and the journal does not know the run"
     last = texts[0] if graph else Section("How it was made", Markup(""))
     title = ", ".join(filter(None, names)) or "a trace"
-    return _page(title, list(telling.questions.values()), graph, recorded.sessions, last, missing, torn)
+    return _page(title, questions, graph, recorded.sessions, last, missing, torn)
 
 
 async def _known(run: str, journal: Path | None, graphs: dict[str, Graph], texts: list[Section]) -> list[Question]:

@@ -13,8 +13,8 @@ from archc.report.charts import Bar, Point, Series, bars, heat, lines, scatter
 from archc.report.html import Markup, items, joined, number, table, tag
 from archc.report.page import Section, page, paragraph
 from archc.report.parts import spec_section
-from archc.search.effects import effects, levels, together
-from archc.search.folder import BEST, SUMMARY, leaderboard_of, manifest_of
+from archc.searching.effects import effects, levels, together
+from archc.searching.folder import BEST, SUMMARY, leaderboard_of, manifest_of
 from archc.spec.space.hole import value_text
 
 LISTED = 60

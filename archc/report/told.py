@@ -39,11 +39,8 @@ class Question:
     text: str = ""
     status: str = ""
     answer: str | None = None
-    seconds: float | None = None
     error: str = ""
     steps: dict[tuple[str, str], Step] = field(default_factory=dict)
-    calls: list[Event] = field(default_factory=list)
-    """The attempts, if there were any: a run told again has none."""
 
     @property
     def spent(self) -> Spend:
@@ -69,9 +66,8 @@ class Telling:
         question = self.questions.setdefault(event["query"], Question(event["query"]))
         match event["event"]:
             case "answer":
-                answer, seconds = event.get("answer"), event.get("seconds")
+                answer = event.get("answer")
                 question.status, question.answer = event["status"], None if answer is None else str(answer)
-                question.seconds = float(seconds) if seconds is not None else None
             case "node":
                 question.step(event)
             case "call" | "cached":
@@ -88,10 +84,8 @@ def _ask(question: Question, event: Event) -> None:
     spent = Spend(int(event.get("calls", 0)), *tokens, float(event.get("usd", 0.0)))
     step = question.step(event)
     step.asks[str(event.get("prompt", "")), str(event.get("model", ""))] += spent
-    if event["event"] == "call":
-        question.calls.append(event)
-        if event["outcome"] != "ok":
-            step.notes.append(f"a call failed: {event['outcome']} {event.get('reason', '')}".strip())
+    if event.get("outcome", "ok") != "ok":
+        step.notes.append(f"a call failed: {event['outcome']} {event.get('reason', '')}".strip())
 
 
 _WHERE = {"event", "at", "query", "node", "path", "model", "note"}

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TextIO
@@ -31,6 +31,8 @@ class Item:
 
     id: str
     question: Conversation
+    then: tuple[str, ...] = ()
+    """What is asked next, one after the other, each with the answers before it in view."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,24 @@ class Output:
             self._file.close()
 
 
+def turn_id(id: str, turn: int) -> str:
+    """The id of the query of a turn, counted from 1."""
+    return id if turn == 1 else f"{id} turn {turn}"
+
+
+async def _answered(session: Session, item: Item) -> Run:
+    """The run of the last turn, or of the first without an answer."""
+    conversation = item.question
+    run = await session.answer(conversation, item.id)
+    for turn, text in enumerate(item.then, 2):
+        if run.status != "ok":
+            break
+        conversation = (*conversation, Message("assistant", run.answer or ""), Message("user", text))
+        after = await session.answer(conversation, turn_id(item.id, turn))
+        run = replace(after, id=item.id, seconds=run.seconds + after.seconds, earlier=(*run.earlier, run))
+    return run
+
+
 async def run_batch(
     session: Session, items: Iterator[Item], output: Output, parallel: int, on_run: Callable[[Run], None]
 ) -> Summary:
@@ -181,7 +201,7 @@ async def run_batch(
                 continue
             if session.stopped:
                 return
-            run = await session.answer(item.question, item.id)
+            run = await _answered(session, item)
             counts[run.status] += 1
             if run.status != "stopped":  # the same command answers it
                 await output.write(run)

@@ -21,6 +21,7 @@ from archc.runtime.governor import Governor
 from archc.runtime.journal import Journal
 from archc.runtime.lane import Lane
 from archc.runtime.run import Run
+from archc.sandbox.pool import Sandbox
 from archc.spec.model import Budget
 
 
@@ -35,6 +36,8 @@ class World:
     backend: Callable[[Model, KeyFor], Backend]
     wall: Callable[[], float] = lambda: 0.0
     """Seconds since 1970, for those who read a trace; nothing is decided by it."""
+    sandbox: Callable[[], Sandbox] = Sandbox
+    """Where code is run that models write."""
 
 
 def connect(model: Model, key_for: KeyFor) -> Backend:
@@ -61,6 +64,7 @@ class Engine:
         self._path = journal
         self._backends: dict[tuple[str, str, str], Backend] = {}
         self._lanes: dict[tuple[str, ...], Lane] = {}
+        self._sandboxed = False
         self._starting = asyncio.Lock()
         self._open = AsyncExitStack()
         self.number = itertools.count().__next__
@@ -114,8 +118,10 @@ class Engine:
         if self.scope and self.scope.limit.usd is not None and (bad := [m for m in models if m.shared.price is None]):
             raise SpecError(*(errors.UnknownPrice(span=m.span, model=m.name) for m in bad))
 
-    async def lanes(self, models: Sequence[Model]) -> dict[str, Lane]:
+    async def lanes(self, models: Sequence[Model], executes: bool = False) -> dict[str, Lane]:
         """The way to each model, by name; starts the backends that are new, all at once. Raises RunError.
+
+        If anything `executes`, the sandbox is started with them.
 
         Entries that name the same model share what serves it; equal entries share their limits, too.
         """
@@ -139,9 +145,18 @@ class Engine:
                 async with asyncio.TaskGroup() as tasks:
                     for backend in new:
                         tasks.create_task(backend.start())
+                    if executes and not self._sandboxed:
+                        tasks.create_task(self._start_sandbox())
             except BaseExceptionGroup as group:
                 raise cause_of(group) from None
             return lanes
+
+    async def _start_sandbox(self) -> None:
+        sandbox = self.world.sandbox()
+        self._open.push_async_callback(sandbox.close)
+        await sandbox.start()
+        self.governor.executor.use(sandbox)
+        self._sandboxed = True
 
 
 def cause_of(error: BaseException) -> BaseException:

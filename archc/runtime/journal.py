@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from archc import errors
+from archc import calls, errors
 from archc.calls import NOTHING, Completion, Failed, Spend
 from archc.diagnostics import Diagnostic, RunError
 from archc.runtime.locks import Owner
@@ -69,6 +69,14 @@ class Journal:
     def is_being_bought(self, key: str) -> bool:
         """Whether another living process has claimed that sample and has not paid for it yet. Raises RunError."""
         return self._read(lambda store: store.is_being_bought(key))
+
+    def outcome(self, key: str) -> calls.Outcome | None:
+        """What came of the execution with that identity, if it was ever run. Raises RunError."""
+        return self._read(lambda store: store.outcome(key))
+
+    async def keep(self, key: str, outcome: calls.Outcome) -> None:
+        """Stores what came of an execution; returns once that is on disk. Raises RunError if it cannot be."""
+        await self._durable(lambda store: store.keep(key, outcome))
 
     def _read(self, job: Callable[[Store], T]) -> T:
         import apsw

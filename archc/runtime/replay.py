@@ -1,24 +1,28 @@
-"""Replay: a run told again from the journal alone, without a model, a server or a clock."""
+"""Replay: a run told again from the journal alone, without a model, a server, a sandbox or a clock."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from archc import errors
-from archc.calls import Backend, BackendOptions, Capabilities, Completion, Failed, Request
+from archc.calls import Backend, BackendOptions, Capabilities, Completion, Failed, Limits, Outcome, Request
 from archc.diagnostics import ArchcBug, RunError
+from archc.ir.region import Node
 from archc.planning.plan import Plan
 from archc.runtime.budget import Scope
+from archc.runtime.executor import Executor
 from archc.runtime.governor import Governor
 from archc.runtime.journal import opened
 from archc.runtime.lane import Lane
-from archc.runtime.query import Batch, Query, Sample
+from archc.runtime.query import Batch, Query, Sample, Samples
 from archc.runtime.records import Recorded
 from archc.runtime.run import Run, Tally, tallies_of
 from archc.runtime.session import answered
 from archc.runtime.store import Store
+from archc.runtime.thrift import is_ample
 from archc.runtime.trace import Listener, Trace
 
 TURNS = 10_000
@@ -49,6 +53,7 @@ class _Reader(Governor):
     def __init__(self, store: Store, sleep: Callable[[float], Awaitable[None]]) -> None:
         super().__init__(None, lambda: 0.0, sleep)
         self._store = store
+        self.executor = self.teller = _Teller(store, sleep)
         self.whole: frozenset[str] = frozenset()
 
     def _find(self, query: Query, keys: Sequence[str]) -> dict[str, Completion]:
@@ -58,16 +63,35 @@ class _Reader(Governor):
         known = super()._known(batch)
         for key in batch.keys:
             if key in self.whole and isinstance(failed := known[key], Failed):
-                self._exhausted(batch, failed)
+                batch.query.refuse(failed, batch.node.span)
         return known
 
     def _left(self, query: Query) -> float | None:
         return None
 
-    async def _buy(self, batch: Batch, samples: dict[str, Sample]) -> None:
-        for _ in range(TURNS):
-            await self._sleep(0)
-        raise RunError(errors.NotRecorded(span=batch.node.span, node=batch.node.id))
+    async def _buy(self, batch: Batch, samples: Samples) -> None:
+        await _missing(batch.node, self._sleep)
+
+
+class _Teller(Executor):
+    """The same for executions."""
+
+    def __init__(self, store: Store, sleep: Callable[[float], Awaitable[None]]) -> None:
+        super().__init__(None, lambda: 0.0, lambda: False)
+        self._store = store
+        self._sleep = sleep
+
+    def _find(self, query: Query, key: str) -> Outcome | None:
+        return self._store.outcome(key)
+
+    async def _executed(self, node: Node, program: str, test: str, limits: Limits) -> Outcome:
+        return await _missing(node, self._sleep)
+
+
+async def _missing(node: Node, sleep: Callable[[float], Awaitable[None]]) -> NoReturn:
+    for _ in range(TURNS):
+        await sleep(0)
+    raise RunError(errors.NotRecorded(span=node.span, node=node.id))
 
 
 def recorded_run(journal: Path, run: str) -> Recorded:
@@ -105,11 +129,20 @@ async def replayed(
         }
         governor = _Reader(store, sleep)
         for id, told in recorded.queries.items():
-            governor.whole = told.whole
+            governor.whole = governor.teller.whole = told.whole
             scope = Scope("one question", plan.graph.budget)
             tally = Tally(id, tallies_of(plan.graph), plan.graph.owners)
             trace = Trace(governor.clock, 0.0, (tally, *listeners))
-            failed, tells = dict(told.failures), bool(listeners)
-            query = Query(id, told.question, recorded.seed, (scope,), trace, lanes, failed=failed, tells=tells)
+            query = Query(
+                id,
+                told.question,
+                recorded.seed,
+                (scope,),
+                trace,
+                lanes,
+                failed=dict(told.failures),
+                ample=is_ample(plan, (scope,)),
+                tells=bool(listeners),
+            )
             run = await answered(plan.graph, governor, query, tally)
             yield run, None if told.result is None else told.result == run.digest

@@ -25,6 +25,8 @@ class NodeTally:
     """Completions bought."""
     cached: int = 0
     """Completions found in the journal."""
+    executed: int = 0
+    """Tests of programs whose outcome it asked for, run now or before."""
     retries: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -47,6 +49,7 @@ class NodeTally:
         return {
             "calls": self.calls,
             "cached": self.cached,
+            "executed": self.executed,
             "retries": self.retries,
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
@@ -77,7 +80,7 @@ class Tally:
         if event.get("query") != self.query or "node" not in event:
             return
         match event["event"]:
-            case "call" | "cached":
+            case "call" | "cached" | "executed":
                 for name in (event["node"], *self.owners.get(event["node"], ())):
                     _count(self.nodes[name], event)
             case "node":
@@ -95,6 +98,9 @@ class Tally:
 def _count(node: NodeTally, event: Event) -> None:
     if event["event"] == "cached":
         node.cached += event["calls"]
+        return
+    if event["event"] == "executed":
+        node.executed += event["tests"]
         return
     node.calls += event["calls"]
     node.prompt_tokens += event["prompt_tokens"]
@@ -120,6 +126,8 @@ class Run:
     """Which budget ended it."""
     abstained: bool = False
     """Whether the answer is that there is none."""
+    earlier: tuple[Run, ...] = ()
+    """Those of the turns before, where a conversation went on."""
 
     @property
     def digest(self) -> str:

@@ -21,7 +21,7 @@ from archc.runtime.query import Query
 from archc.runtime.records import Past
 from archc.runtime.run import Run, Status, Tally, tallies_of
 from archc.runtime.schedule import execute
-from archc.runtime.thrift import Thrift
+from archc.runtime.thrift import Thrift, is_ample
 from archc.runtime.trace import Listener, Trace
 from archc.spec.model import Budget
 from archc.values import Candidate
@@ -61,7 +61,7 @@ class Session:
         self._listeners = tuple(listeners)
 
     async def __aenter__(self) -> Self:
-        """Opens the journal and starts every backend that is asked, at once. Raises RunError."""
+        """Opens the journal and starts, at once, every backend that is asked and the sandbox. Raises RunError."""
         if self._is_alone:
             await self._engine.__aenter__()
         try:
@@ -80,7 +80,7 @@ class Session:
 
     async def _start(self) -> None:
         engine = self._engine
-        self._lanes = await engine.lanes(self._models)
+        self._lanes = await engine.lanes(self._models, any(node.op.executes for node in self.plan.graph.every))
         if engine.journal:
             recipe = {"plan": self.plan.recipe, "fingerprints": self.fingerprints}
             self.past = await engine.journal.begin(self._name, recipe, self.seed)
@@ -149,6 +149,7 @@ class Session:
             self._lanes,
             self.run,
             engine.number(),
+            ample=is_ample(self.plan, scopes),
             thrift=Thrift(self.plan, scopes) or None,
             past=past,
         )

@@ -1,8 +1,9 @@
 """Store: the journal's SQLite file and what is written there.
 
 An *attempt* is a request and what it reserves, written before it leaves and settled with what came back. A *sample* is
-one completion; its row is claimed by the attempt that buys it, and has a body once it is paid for. A *run* has
-*queries*, and these have *failures*, which stand in the place of samples.
+one completion; its row is claimed by the attempt that buys it, and has a body once it is paid for. An *execution* is
+what came of a test of a program. A *run* has *queries*, and these have *failures*, which stand in the place of samples
+and executions.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, cast
 
+from archc import calls
 from archc.calls import Completion, Failed, FailureKind, Message, Spend
 from archc.runtime.locks import is_alive, owners, refuse
 from archc.runtime.records import (
@@ -26,11 +28,13 @@ from archc.runtime.records import (
     Told,
     as_bytes,
     checksum,
+    executed,
+    execution,
     packed,
     unpacked,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -77,6 +81,12 @@ CREATE TABLE IF NOT EXISTS samples (
     crc INTEGER,                -- CRC-32 of key and body
     at INTEGER                  -- when it was paid
 ) STRICT;
+CREATE TABLE IF NOT EXISTS executions (
+    key BLOB NOT NULL PRIMARY KEY,  -- SHA-256 of program, test and limits
+    body BLOB NOT NULL,         -- JSON: status, message, seconds, stdout
+    crc INTEGER NOT NULL,       -- CRC-32 of key and body
+    at INTEGER NOT NULL         -- when it ran
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS failures (
     run TEXT NOT NULL,
     query TEXT NOT NULL,
@@ -124,7 +134,7 @@ class Store:
             return
         with self.transaction():
             version = self._version()
-            if version not in (0, 1, SCHEMA_VERSION):
+            if version not in (0, 1, 2, SCHEMA_VERSION):
                 raise ValueError(f"it has schema {version}, this archc reads schema {SCHEMA_VERSION}")
             if version < SCHEMA_VERSION:
                 self.connection.execute(_SCHEMA)
@@ -255,6 +265,18 @@ class Store:
         self.connection.execute(
             "UPDATE attempts SET state = ?, calls = ?, prompt = ?, completion = ?, usd = ?, reason = ? WHERE id = ?",
             (state, *_amounts(spent), reason, id),
+        )
+
+    def outcome(self, key: str) -> calls.Outcome | None:
+        """What came of the execution with that identity, if it was ever run. A damaged one counts as not there."""
+        rows = self.rows("SELECT key, body, crc FROM executions WHERE key = ?", (bytes.fromhex(key),))
+        return execution(*rows[0]) if rows else None
+
+    def keep(self, key: str, outcome: calls.Outcome) -> None:
+        """Stores what came of an execution."""
+        body, id = executed(outcome), bytes.fromhex(key)
+        self.connection.execute(
+            "INSERT OR REPLACE INTO executions VALUES (?, ?, ?, unixepoch())", (id, body, checksum(id, body))
         )
 
     def is_being_bought(self, key: str) -> bool:

@@ -14,7 +14,7 @@ from pydantic import (
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
-    WithJsonSchema,
+    json_schema,
     model_validator,
 )
 
@@ -34,7 +34,7 @@ def _listed(value: object) -> object:
 
 
 _TEXTS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
-Texts = Annotated[tuple[str, ...], BeforeValidator(_listed), WithJsonSchema(_TEXTS)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_listed), json_schema.WithJsonSchema(_TEXTS)]
 """One text or several."""
 
 

@@ -50,7 +50,7 @@ class Bench:
         return self("bench", f"{spec}.yaml", "--task", "q.jsonl", "--run", spec, *words)
 
     def lines(self, run: str) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.folder / run / "items.jsonl").read_text().splitlines()]
+        return [json.loads(line) for line in (self.folder / run / "items.jsonl").read_text().split("\n")[:-1]]
 
     def json(self, run: str, name: str) -> Any:
         return json.loads((self.folder / run / name).read_text())

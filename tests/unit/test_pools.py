@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -43,7 +44,7 @@ def test_the_curves_are_the_means_over_the_items(many: Bench) -> None:
     curves = many.run("pool", "--json").json["pool"]["curves"]
     pools = [record["pool"] for record in many.lines("pool")]
     right = [[entry["correct"] for entry in pool] for pool in pools]
-    expected = {
+    expected: dict[str, Callable[[int], list[float]]] = {
         "pass@k": lambda k: [pass_at_k(8, sum(r), k) for r in right],
         "pass^k": lambda k: [pass_hat_k(8, sum(r), k) for r in right],
         "maj@k": lambda k: [majority_at_k([e["answer"] for e in p], r, k) for p, r in zip(pools, right, strict=True)],

@@ -102,7 +102,8 @@ def test_why_it_is_wrong_is_told() -> None:
 )
 def test_all_that_is_right_by_the_data_is_right(name: str, count: int) -> None:
     task, known = items(name)
-    grades = graded(task, [(item.golds[0], item) for item in known])
+    patient = task.model_copy(update={"seconds": 300.0})  # the machine may have other work
+    grades = graded(patient, [(item.golds[0], item) for item in known])
 
     assert len(known) == count
     assert {item.id: grade.why for item, grade in zip(known, grades, strict=True) if not grade.correct} == {}
@@ -143,9 +144,10 @@ def test_more_tests_find_more() -> None:
     plain = graded(task, list(zip(answers, known, strict=True)))
     strict = graded(more, list(zip(answers, with_more, strict=True)))
 
-    found = [item.id for item, a, b in zip(known, plain, strict, strict=True) if a.correct and not b.correct]
-    assert found
-    assert [item.id for item, a, b in zip(known, plain, strict, strict=True) if b.correct and not a.correct] == []
+    in_time = [(a, b) for a, b in zip(plain, strict, strict=True) if "timeout" not in (a.why[:7], b.why[:7])]
+
+    assert any(a.correct and not b.correct for a, b in in_time)
+    assert not any(b.correct and not a.correct for a, b in in_time)
 
 
 # ---- close numbers

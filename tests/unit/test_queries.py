@@ -150,6 +150,7 @@ def test_hostile_queries_are_wrong_and_do_nothing(query: str, why: str, shop: Pa
 @pytest.mark.parametrize(("name", "count"), [("spider", 554), ("defog-sql", 85)])
 def test_right_queries_are_right_and_those_of_other_questions_mostly_not(name: str, count: int) -> None:
     task, known = items(name)
+    task = task.model_copy(update={"seconds": 300.0})  # the machine may have other work
     right = graded(task, [(f"```sql\n{item.golds[0].split(';')[0]}\n```", item) for item in known])
     others = [(other.golds[0], item) for item, other in zip(known[::5], known[7::5], strict=False)]
     wrong = graded(task, others)
