@@ -5,7 +5,8 @@
 
 For every architecture and load (questions x calls at once) it prints, for each peer, the wall time and its ratio to the
 physical limit, the CPU time of the client per call, its memory at most, and the calls that it made. All rounds are
-interleaved, and the figures are medians. The client runs on one core and the server on another, where there are two.
+interleaved, and the figures are medians; `best` is the ratio of the quickest round, for machines that are not quiet.
+The client runs on one core and the server on another, where there are two.
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ PEERS = {
     "langgraph": Peer("with_langgraph.py", ("langgraph", "langchain-openai")),
     "inspect-ai": Peer("with_inspect.py", ("inspect-ai", "openai"), env={"INSPECT_DISPLAY": "none"}),
 }
+WIDTHS = (8, 7, 7, 13, 9, 6, 8, 9)
+"""Of the columns behind the name."""
 ALSO = "bare aiohttp"
 """Told once more, as a ratio: what archc's CPU is measured by."""
 
@@ -122,7 +125,8 @@ def measured(name: str, url: str, shape: str, questions: int, at_once: int) -> d
 def table(names: list[str], shape: str, questions: int, at_once: int, rounds: int, url: str) -> None:
     least, one = limit(shape, questions, at_once), calls(shape)
     print(f"\n{shape}: {NAMES[shape]}; {questions} questions, {at_once} calls at once: at least {least:.2f} s")
-    print(f"{'':26}{'wall s':>8}{'ratio':>7}{'CPU ms/call':>13}{'of bare':>9}{'MiB':>6}{'calls':>8}{'at once':>9}")
+    heads = ("wall s", "ratio", "best", "CPU ms/call", "of bare", "MiB", "calls", "at once")
+    print(" " * 26 + "".join(head.rjust(width) for head, width in zip(heads, WIDTHS, strict=True)))
     seen: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     why: dict[str, str] = {}
     for _ in range(rounds):
@@ -137,6 +141,7 @@ def table(names: list[str], shape: str, questions: int, at_once: int, rounds: in
     middle = {
         name: {key: statistics.median(one[key] for one in got) for key in got[0]} for name, got in seen.items() if got
     }
+    best = {name: min(one["wall"] for one in got) for name, got in seen.items() if got}
     for name in names:
         if name not in middle:
             print(f"{name:26}{why[name][:110]}")
@@ -145,11 +150,18 @@ def table(names: list[str], shape: str, questions: int, at_once: int, rounds: in
         cpu = got["cpu"] / (questions * one) * 1000
         bare = middle[ALSO]["cpu"] / (questions * one) * 1000 if ALSO in middle else 0.0
         other = "" if got["calls"] == questions * one else "  other calls than the others"
-        print(
-            f"{name:26}{got['wall']:8.2f}{got['wall'] / least:7.2f}{cpu:13.3f}{cpu / bare if bare else 0:9.2f}"
-            f"{got['mib']:6.0f}{got['calls']:8.0f}{got['most_in_flight']:9.0f}{other}",
-            flush=True,
+        cells = (
+            f"{got['wall']:.2f}",
+            f"{got['wall'] / least:.2f}",
+            f"{best[name] / least:.2f}",
+            f"{cpu:.3f}",
+            f"{cpu / bare:.2f}" if bare else "-",
+            f"{got['mib']:.0f}",
+            f"{got['calls']:.0f}",
+            f"{got['most_in_flight']:.0f}",
         )
+        line = "".join(cell.rjust(width) for cell, width in zip(cells, WIDTHS, strict=True))
+        print(f"{name:26}{line}{other}", flush=True)
 
 
 def main() -> None:

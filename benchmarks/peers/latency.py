@@ -79,7 +79,7 @@ class Peer(asyncio.Protocol):
 
 
 async def _main() -> None:
-    server = await asyncio.get_running_loop().create_server(Peer, "127.0.0.1", 0, backlog=2048)
+    server = await asyncio.get_running_loop().create_server(Peer, "127.0.0.1", 0, backlog=4096)
     gc.disable()
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", flush=True)
     await asyncio.to_thread(sys.stdin.read)
