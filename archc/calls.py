@@ -67,6 +67,10 @@ class Request:
         """How many completions are asked for."""
         return len(self.seeds)
 
+    def of(self, seeds: tuple[int, ...]) -> Request:
+        """The same for other completions."""
+        return Request(self.messages, self.sampling, seeds, self.purpose, self.schema, self.logprobs)
+
 
 class Finish(StrEnum):
     """Why a completion ended."""

@@ -24,7 +24,7 @@ FILES = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__in
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
 DOOR = {"archc", "archc.__main__"}
 
-HEAVY = {"apsw", "networkx", "aiohttp", "yarl", "xllamacpp", "uvloop", "lark", "pygls", "lsprotocol", "keyring"} | {
+HEAVY = {"apsw", "networkx", "aiohappyeyeballs", "xllamacpp", "uvloop", "lark", "pygls", "lsprotocol", "keyring"} | {
     "opentelemetry",
     "math_verify",
     "optuna",
@@ -71,7 +71,8 @@ WORLD: dict[str, set[str]] = {
     "platformdirs": {"api", "keys", "backends.weights"},
     "threading": {"runtime.journal", "backends._llamacpp_draft", "sandbox.child"},
     "apsw": {"runtime.journal", "runtime.store"},
-    "aiohttp": {"backends._wire"},
+    "ssl": {"backends._http", "backends._wire"},
+    "aiohappyeyeballs": {"backends._http"},
     "keyring": {"keys"},
     "xllamacpp": {"backends.llamacpp"},
     "opentelemetry": {"exporters.otel"},

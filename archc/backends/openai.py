@@ -7,21 +7,20 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, JsonValue, PositiveFloat
+from pydantic_core import to_json
 
 from archc.address import Address
 from archc.backends._openai_reply import Peer, Rejected, clean, read_completions, read_failure
-from archc.backends._wire import MAX_BYTES, Waits, Wire
+from archc.backends._reading import MAX_BYTES
+from archc.backends._wire import Waits, Wire
 from archc.calls import Backend, BackendOptions, CallError, Capabilities, Completion, FailureKind, KeyFor, Request
 from archc.diagnostics import RunError
 from archc.errors import UnusableKey
 from archc.keys import VARIABLE
 from archc.secret import Secret
-
-if TYPE_CHECKING:
-    import yarl
 
 AVOID_S = 5.0
 """How long a replica that failed is chosen only if all others failed too."""
@@ -44,6 +43,10 @@ def _foreign(body: dict[str, JsonValue]) -> dict[str, JsonValue]:
     taken = sorted(_OWN & body.keys())
     if taken:
         raise ValueError(f"archc itself sets {', '.join(taken)}")
+    try:
+        json.dumps(body, allow_nan=False)
+    except ValueError:
+        raise ValueError("JSON has no infinite numbers, and none that is no number") from None
     return body
 
 
@@ -55,7 +58,7 @@ class _Replica:
     """One server and how it is doing."""
 
     peer: Peer
-    url: yarl.URL
+    url: Address
     outstanding: int = 0
     avoid_until: float = 0.0
 
@@ -192,7 +195,7 @@ class OpenAI(Backend):
         if request.schema is not None and request.schema not in without:
             body |= self._constraint(request.schema)
         try:
-            return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+            return to_json(body)
         except ValueError as error:
             reason = f"the request can't be written as JSON: {clean(str(error), Secret())}"
             raise CallError(FailureKind.BAD_REQUEST, reason) from None
@@ -231,8 +234,6 @@ class OpenAI(Backend):
             replica.outstanding -= 1
 
     def _replica(self, base_url: str) -> _Replica:
-        import yarl
-
         address = Address.parse(base_url)
         variable = self._options.api_key_env
         key = self._key_for(address.place, variable) or ""
@@ -241,6 +242,5 @@ class OpenAI(Backend):
         if not (key.isascii() and key.isprintable()) or " " in key:
             problem = "has characters that no key has"
             raise RunError(UnusableKey(place=address.place, variable=variable or "", problem=problem))
-        path = f"{address.path}/chat/completions"
-        url = yarl.URL.build(scheme=address.scheme, host=address.host, port=address.port, path=path, encoded=True)
+        url = replace(address, path=f"{address.path}/chat/completions")
         return _Replica(Peer(self._model, base_url, Secret(key)), url)

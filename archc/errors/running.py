@@ -118,6 +118,15 @@ class NoTrace(Diagnostic):
     path: str
 
 
+class ForeignTrace(Diagnostic):
+    """A trace from which nothing can be expected of a spec."""
+
+    title = "`{path}` tells nothing of this spec: no question of it ended that went through any of its steps"
+    help = "archc run {spec} QUESTION --trace {path}"
+    path: str
+    spec: str
+
+
 # ---- the world outside
 
 

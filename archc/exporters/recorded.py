@@ -67,8 +67,8 @@ def sent_at(call: Event) -> float:
     return min(float(sent), end) if sent is not None else max(0.0, end - call["seconds"])
 
 
-_BEGIN: Final = b'{"event": "'
-"""How each line begins."""
+_BEGINS: Final = (b'{"event":"', b'{"event": "')
+"""How each line begins, now and in older traces."""
 
 
 def _events(line: bytes) -> tuple[list[Event], bool]:
@@ -77,7 +77,7 @@ def _events(line: bytes) -> tuple[list[Event], bool]:
         return [], True
     if event := _event(line):
         return [event], True
-    start = max(0, line.rfind(_BEGIN))
+    start = max(0, *map(line.rfind, _BEGINS))
     events = [event for piece in (line[:start], line[start:]) if (event := _event(piece))]
     return events, len(events) == 2
 

@@ -19,10 +19,25 @@ def show_plan(plan: Plan) -> str:
         without = f" (without {', '.join(saving.removed)})" if saving.removed else ""
         parts += [f"after {saving.name}{without}: {_saved(saving)}", _indent(show(saving.graph))]
     parts += [f"plan, for questions of at most {plan.question_tokens:,} tokens", _indent(_table(plan))]
+    if dearest := _dearest(plan):
+        parts.append(dearest)
     several = plan.graph.output_shape().size
     if several.hi > 1:
         parts.append(f"the pipeline ends with {several} candidates; the answer is the first")
     return "\n".join(printable(line) for part in parts for line in part.split("\n"))
+
+
+def _dearest(plan: Plan) -> str:
+    """The step on which most may be spent: in USD where all prices are known, else in tokens."""
+    costs = {
+        node.id: node.cost.usd[1] if plan.cost.usd and node.cost.usd else float(node.cost.tokens.hi)
+        for node in plan.nodes
+        if not node.level
+    }
+    name, whole = max(costs, key=lambda name: costs[name], default=""), sum(costs.values())
+    return (
+        f"the dearest step is {name}: at most {costs[name] / whole:.0%} of the cost" if whole and len(costs) > 1 else ""
+    )
 
 
 def _saved(saving: Saving) -> str:

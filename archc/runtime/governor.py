@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -125,15 +124,16 @@ class Governor:
     def _known(self, batch: Batch) -> dict[str, Sample]:
         failed = batch.query.failed
         known: dict[str, Sample] = {key: failed[key] for key in batch.keys if key in failed}
-        find = self._finder(batch.query)
-        found = {key: one for key in batch.keys if key not in known and (one := find(key)) is not None}
-        if found:
+        if found := self._find(batch.query, [key for key in batch.keys if key not in known]):
             cost = batch.lane.price(tuple(found.values()))
-            self._tell(batch, "cached", prompt=batch.request.purpose.prompt, **_figures(cost))
+            self._tell(batch, "cached", prompt=batch.request.purpose.prompt, **figures(cost))
         return known | found
 
-    def _finder(self, query: Query) -> Callable[[str], Completion | None]:
-        return self._journal.get if self._journal else query.memory.get
+    def _find(self, query: Query, keys: Sequence[str]) -> dict[str, Completion]:
+        """Those that were bought."""
+        if self._journal:
+            return self._journal.find(keys) if keys else {}
+        return {key: query.memory[key] for key in keys if key in query.memory}
 
     def _spare(self, batch: Batch, samples: Samples) -> None:
         """Leaves samples out, so that there is room for what must come."""
@@ -234,10 +234,11 @@ class Governor:
                 if self.stopped:
                     return batch, CallError(FailureKind.STOPPED, _STOPPED.reason)
                 claim = await self._claim(batch, each)
-                batch = batch.only(claim.keys)
-                mine = each * len(claim.keys)
-                self._ledger.settle(batch.query.scopes, reserved - mine, NOTHING)
-                reserved = mine
+                if len(claim.keys) < len(batch.keys):
+                    batch = batch.only(claim.keys)
+                    mine = each * len(claim.keys)
+                    self._ledger.settle(batch.query.scopes, reserved - mine, NOTHING)
+                    reserved = mine
                 if not batch:
                     return batch, ()
                 place.unused = False
@@ -245,7 +246,7 @@ class Governor:
                 outcome = Outcome("doubt", reserved, {}, reason="aborted")
                 self._tell(batch, "sending", calls=len(batch.keys))
                 try:
-                    request = replace(batch.request, seeds=tuple(one.seed for one in batch.ids))
+                    request = batch.request.of(tuple(one.seed for one in batch.ids))
                     completions = await self._drawn(batch, request, other)
                     spent = batch.lane.price(completions) + self._paid_beside(batch, other)
                     samples = dict(zip(batch.keys, completions, strict=False))
@@ -348,7 +349,7 @@ class Governor:
             outcome="ok" if outcome.state == "ok" else outcome.kind,
             cached_tokens=usage.cached,
             reasoning_tokens=usage.reasoning,
-            **_figures(outcome.spent),
+            **figures(outcome.spent),
             **({"reason": outcome.reason} if outcome.reason else {}),
         )
 
@@ -358,7 +359,8 @@ class Governor:
         batch.query.trace.emit(event, **where, **path, **data)
 
 
-def _figures(spent: Spend) -> dict[str, float]:
+def figures(spent: Spend) -> dict[str, float]:
+    """What was spent, as events tell it."""
     tokens = {"prompt_tokens": spent.prompt, "completion_tokens": spent.completion}
     return {"calls": spent.calls, **tokens, "usd": spent.usd}
 

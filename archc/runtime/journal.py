@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +25,13 @@ T = TypeVar("T")
 
 _Job = Callable[[Store], Any]
 _Write = tuple[_Job, "asyncio.Future[Any] | None"]
+
+
+class _Written(asyncio.Future[T]):
+    """What a job gave, once it is on disk. Who waits for it and is cancelled goes on waiting, and is cancelled then."""
+
+    def cancel(self, msg: object = None) -> bool:
+        return False
 
 
 class Journal:
@@ -52,12 +59,12 @@ class Journal:
         self._writer = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self._writer.start()
 
-    def get(self, key: str) -> Completion | None:
-        """The completion with that identity, if it was ever paid for. A damaged one counts as not there.
+    def find(self, keys: Sequence[str]) -> dict[str, Completion]:
+        """Those of the completions with these identities that were ever paid for. A damaged one counts as not there.
 
         Raises RunError if the file cannot be read, or no longer be written: then nothing more should be bought.
         """
-        return self._read(lambda store: store.get(key))
+        return self._read(lambda store: store.find(keys))
 
     def is_being_bought(self, key: str) -> bool:
         """Whether another living process has claimed that sample and has not paid for it yet. Raises RunError."""
@@ -88,9 +95,8 @@ class Journal:
         """
         done = self._put(lambda store: store.reserve(attempt))
         try:
-            return await asyncio.shield(done)
+            return await done
         except asyncio.CancelledError:
-            await asyncio.wait([done])
             if not done.exception() and done.result().keys:
                 await self.settle(done.result(), Outcome("free", NOTHING, {}, reason="cancelled"))
             raise
@@ -137,15 +143,10 @@ class Journal:
         self._store.close()
 
     async def _durable(self, job: Callable[[Store], T]) -> T:
-        done = self._put(job)
-        try:
-            return await asyncio.shield(done)
-        except asyncio.CancelledError:
-            await asyncio.wait([done])
-            raise
+        return await self._put(job)
 
-    def _put(self, job: Callable[[Store], T]) -> asyncio.Future[T]:
-        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    def _put(self, job: Callable[[Store], T]) -> _Written[T]:
+        done: _Written[T] = _Written(loop=asyncio.get_running_loop())
         self._queue.put((job, done))
         return done
 
@@ -198,8 +199,6 @@ def _bad(path: Path, error: Exception) -> Diagnostic:
 
 def _resolve(waiting: list[tuple[asyncio.Future[Any], Any]], failure: Diagnostic | None) -> None:
     for done, result in waiting:
-        if done.cancelled():
-            continue
         if failure:
             done.set_exception(RunError(failure))
         else:

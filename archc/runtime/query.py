@@ -132,7 +132,9 @@ class Batch:
 
     def part(self, ids: tuple[SampleId, ...]) -> Batch:
         """The same for some of the samples."""
-        return self if len(ids) == len(self.ids) else replace(self, ids=ids)
+        if len(ids) == len(self.ids):
+            return self
+        return Batch(self.lane, self.node, self.query, self.request, ids, self.urgency, self.path)
 
     def only(self, keys: Container[str]) -> Batch:
         """The same for those samples."""

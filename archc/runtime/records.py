@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
+
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from archc import calls
 from archc.calls import Completion, Conversation, Failed, Finish, Spend, Usage
@@ -109,15 +111,20 @@ def unpacked(key: bytes, body: bytes | None, crc: int | None) -> Completion | No
     if body is None or checksum(key, body) != crc:
         return None
     plain = body if body.startswith(b"{") else zlib.decompress(body)
-    return completion_of(json.loads(plain.decode("utf-8", "surrogatepass")))
+    try:
+        content = from_json(plain)
+    except ValueError:
+        content = json.loads(plain.decode("utf-8", "surrogatepass"))
+    return completion_of(content)
 
 
 def content_of(completion: Completion) -> dict[str, Any]:
     """A completion, JSON-ready."""
+    usage = completion.usage
     return {
         "text": completion.text,
         "finish": completion.finish,
-        "usage": astuple(completion.usage),
+        "usage": [usage.prompt, usage.completion, usage.cached, usage.reasoning],
         "logprob": completion.logprob,
     }
 
@@ -133,7 +140,10 @@ def completion_of(content: Mapping[str, Any]) -> Completion:
 
 def as_bytes(content: object) -> bytes:
     """JSON in UTF-8, with half surrogate pairs as they are."""
-    return json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    try:
+        return to_json(content)
+    except PydanticSerializationError:
+        return json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def executed(outcome: calls.Outcome) -> bytes:

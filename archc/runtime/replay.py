@@ -56,8 +56,8 @@ class _Reader(Governor):
         self.executor = self.teller = _Teller(store, sleep)
         self.whole: frozenset[str] = frozenset()
 
-    def _finder(self, query: Query) -> Callable[[str], Completion | None]:
-        return self._store.get
+    def _find(self, query: Query, keys: Sequence[str]) -> dict[str, Completion]:
+        return self._store.find(keys)
 
     def _known(self, batch: Batch) -> dict[str, Sample]:
         known = super()._known(batch)

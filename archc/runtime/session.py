@@ -15,7 +15,7 @@ from archc.ir.graph import Graph
 from archc.planning.plan import Plan
 from archc.runtime.budget import Scope
 from archc.runtime.engine import Engine, World, cause_of
-from archc.runtime.governor import Governor
+from archc.runtime.governor import Governor, figures
 from archc.runtime.lane import Lane
 from archc.runtime.query import Query
 from archc.runtime.records import Past
@@ -96,6 +96,7 @@ class Session:
             spec=self.plan.graph.name,
             seed=self.seed,
             models=models,
+            planned={**self.plan.cost.as_json(), "depth": astuple(self.plan.depth)},
         )
 
     @property
@@ -158,7 +159,9 @@ class Session:
         run = await answered(graph, engine.governor, query, tally)
         if journal and run.status != "stopped":
             journal.answer(self.run, id, run.digest)
-        trace.emit("answer", query=id, status=run.status, answer=run.answer, seconds=round(run.seconds, 6))
+        spent = {**figures(run.spent), "cached": run.cached}
+        seconds = round(run.seconds, 6)
+        trace.emit("answer", query=id, status=run.status, answer=run.answer, seconds=seconds, **spent)
         return run
 
 

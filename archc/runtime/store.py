@@ -12,7 +12,6 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -106,6 +105,9 @@ DROP TABLE completions;
 """
 
 
+_FIND = "SELECT key, body, crc FROM samples WHERE key IN (SELECT unhex(value) FROM json_each(?))"
+
+
 class Store:
     """One connection. `owner` is who claims and reserves; readers have none."""
 
@@ -177,15 +179,15 @@ class Store:
 
     # ---- samples and attempts
 
-    def get(self, key: str) -> Completion | None:
-        """The completion with that identity, if it was ever paid for. A damaged one counts as not there."""
-        rows = self.rows("SELECT key, body, crc FROM samples WHERE key = ?", (bytes.fromhex(key),))
-        return unpacked(*rows[0]) if rows else None
+    def find(self, keys: Sequence[str]) -> dict[str, Completion]:
+        """Those of the completions with these identities that were ever paid for. A damaged one counts as not there."""
+        rows = self.rows(_FIND, (json.dumps(keys),))
+        return {key.hex(): one for key, body, crc in rows if (one := unpacked(key, body, crc))}
 
     def reserve(self, attempt: Attempt) -> Claim:
         """Claims those of the samples that nobody has or buys, and reserves their worst case."""
         run = (attempt.run, attempt.query, attempt.node, attempt.model, json.dumps(attempt.blocks), self.owner)
-        spend = astuple(attempt.each * len(attempt.keys))
+        spend = _amounts(attempt.each * len(attempt.keys))
         self.connection.execute(
             "INSERT INTO attempts (run, query, node, model, blocks, owner, state, calls, prompt, completion, usd, at)"
             " VALUES (?, ?, ?, ?, ?, ?, 'sent', ?, ?, ?, ?, unixepoch())",
@@ -262,7 +264,7 @@ class Store:
     def _spend(self, id: int, state: State, spent: Spend, reason: str) -> None:
         self.connection.execute(
             "UPDATE attempts SET state = ?, calls = ?, prompt = ?, completion = ?, usd = ?, reason = ? WHERE id = ?",
-            (state, *astuple(spent), reason, id),
+            (state, *_amounts(spent), reason, id),
         )
 
     def outcome(self, key: str) -> calls.Outcome | None:
@@ -353,3 +355,8 @@ class Store:
             {key.hex(): Failed(FailureKind(kind), reason) for key, kind, reason, _ in rows},
             frozenset(key.hex() for key, _, _, whole in rows if whole),
         )
+
+
+def _amounts(spend: Spend) -> tuple[int, int, int, float]:
+    """As they stand in a row."""
+    return spend.calls, spend.prompt, spend.completion, spend.usd

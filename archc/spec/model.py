@@ -113,6 +113,21 @@ class Rate(_Part):
         return self
 
 
+class ModelShape(_Part):
+    """What a model is made of, as its card says: with it a plan counts floating-point operations, too."""
+
+    params: PositiveFloat
+    """Parameters that a token passes through, such as `7.6e9`; of a mixture of experts the active ones."""
+    layers: PositiveInt
+    """Transformer blocks."""
+    heads: PositiveInt
+    """Attention heads of a layer."""
+    kv_heads: PositiveInt
+    """Key and value heads of a layer: fewer than `heads` where they share."""
+    head_dim: PositiveInt = 128
+    """Numbers in a key."""
+
+
 class SharedOptions(_Part):
     """The keys of a `models` entry that all backends have."""
 
@@ -130,6 +145,8 @@ class SharedOptions(_Part):
     """After so many seconds without an answer a request is sent again. The first answer counts; both may cost."""
     price: Price | None = None
     """What it costs; needed for a budget in USD."""
+    shape: ModelShape | None = None
+    """What it is made of, for the operations that a run takes."""
     small: bool = False
     """Whether it has about 8B parameters or fewer; then archc warns of what such models do badly."""
 
