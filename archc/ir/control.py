@@ -6,7 +6,7 @@ import abc
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Hashable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Annotated, Any, ClassVar, get_args, get_origin
 
@@ -197,3 +197,14 @@ def parameters_with(kind: type[Op], what: Hashable) -> Mapping[str, bool]:
 def _plain(annotation: Any) -> tuple[Any, ...]:
     """A type without what annotates it."""
     return (annotation, *get_args(annotation)[:1])
+
+
+def tests_of_copies(block: Region, before: Shape, copies: int) -> int:
+    """How long the tests are, at most, that so many copies of a block leave together.
+
+    Those that only pass by are the same for all copies; those that a copy writes are its own.
+    """
+    longer = replace(before, tests=before.tests + 1)
+    one, other = block.shape(before).tests, block.shape(longer).tests
+    pass_by = (one, other) == (before.tests, longer.tests)
+    return one if pass_by else one * copies

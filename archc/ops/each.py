@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from archc.ir.control import Block, Control, Visit, at_once
+from archc.ir.control import Block, Control, Visit, at_once, tests_of_copies
 from archc.ir.op import Context, together
 from archc.ir.shape import Shape
 from archc.values import CandidateSet, Interval
@@ -39,7 +39,7 @@ class Each(Control):
 
     def shape(self, before: Shape) -> Shape:
         one = self.do.shape(before.one())
-        tests = one.tests * max(1, before.size.hi) if one.tests != before.tests else one.tests
+        tests = tests_of_copies(self.do, before.one(), max(1, before.size.hi))
         size = Interval(one.size.lo * before.size.lo, max(one.size.hi, 1) * before.size.hi)
         return replace(one.covering(before.one()), size=size, tests=tests)
 

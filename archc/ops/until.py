@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, PositiveInt
 
 from archc.ir.condition import Condition
-from archc.ir.control import Block, Control, NoResult, Test, Visit, at_once, started
+from archc.ir.control import Block, Control, NoResult, Test, Visit, at_once, started, tests_of_copies
 from archc.ir.op import Context, Turn
 from archc.ir.shape import Shape
 from archc.values import CandidateSet, Interval
@@ -59,7 +59,7 @@ class Until(Control):
 
     def shape(self, before: Shape) -> Shape:
         one = self.do.shape(before)
-        tests = one.tests * self.max if one.tests != before.tests else one.tests
+        tests = tests_of_copies(self.do, before, self.max)
         return replace(one, size=Interval(one.size.lo, one.size.hi * self.max), tests=tests)
 
     def judged(self, before: Shape) -> tuple[tuple[Condition, Shape], ...]:

@@ -213,10 +213,11 @@ def levels(hole: Hole) -> tuple[float, ...] | None:
     if hole.choice.range or not hole.labels:
         return None
     values = [hole.value(at) for at in range(len(hole.labels))]
-    if not all(isinstance(value, int | float) for value in values):
+    numbers = [float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+    if len(numbers) < len(values):
         return None
-    order = sorted({float(value) for value in values if isinstance(value, int | float)})
-    return tuple(order.index(float(v)) / max(1, len(order) - 1) for v in values if isinstance(v, int | float))
+    order = sorted(set(numbers))
+    return tuple(order.index(number) / max(1, len(order) - 1) for number in numbers)
 
 
 def _numbers(hole: Hole, known: Sequence[float] | None, pick: Pick | None) -> list[float]:

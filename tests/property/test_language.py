@@ -38,7 +38,7 @@ def outcome(text: str, overrides: tuple[str, ...] = ()) -> tuple[str, ...]:
     for diagnostic in found:
         assert re.fullmatch(r"[a-z-]+", diagnostic.name)
         assert "\n" not in render(diagnostic, "concise")
-        json.dumps(diagnostic.as_json(), ensure_ascii=False).encode()
+        json.dumps(diagnostic.as_json())
     shown = render_all(found)
     shown.encode()
     assert all(c.isprintable() or c == "\n" for c in shown)
