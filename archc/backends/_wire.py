@@ -79,10 +79,10 @@ class Wire:
         """Closes all connections. May be called twice."""
         await self._session.close()
 
-    async def post(self, peer: Peer, url: yarl.URL, body: bytes, until: float) -> Reply:
+    async def post(self, peer: Peer, url: yarl.URL, body: bytes | None, until: float) -> Reply:
         """The reply to `body`, if it is there before the loop's time is `until`. Leaving early closes the connection.
 
-        Raises `CallError`.
+        Without a body it is a GET. Raises `CallError`.
         """
         import aiohttp
 
@@ -94,7 +94,9 @@ class Wire:
         try:
             async with (
                 limit,
-                self._session.post(url, data=body, headers=_headers(peer), allow_redirects=False) as response,
+                self._session.request(
+                    "GET" if body is None else "POST", url, data=body, headers=_headers(peer), allow_redirects=False
+                ) as response,
             ):
                 async for chunk in response.content.iter_any():
                     chunks.append(chunk)

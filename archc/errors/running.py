@@ -158,6 +158,15 @@ class NoSandbox(Diagnostic):
     hint: str
 
 
+class UnreachableServer(Diagnostic):
+    """A server that should say what it can do does not answer."""
+
+    title = "there is no server at `{url}`: {reason}"
+    help = "give its address up to and without `/chat/completions`: archc probe http://localhost:8000/v1"
+    url: str
+    reason: str
+
+
 class UnusableKey(Diagnostic):
     """The API key that a server needs is not there."""
 
