@@ -32,6 +32,7 @@ HEAVY = {"apsw", "networkx", "aiohttp", "yarl", "xllamacpp", "uvloop", "lark", "
 
 WORLD: dict[str, set[str]] = {
     "os": {"api", "cli._ending", "cli.doctor", "cli.keys", "runtime.batch", "backends.weights"}
+    | {"backends.probe", "cli.probe"}
     | {"sandbox.pool", "sandbox.walls", "sandbox.zygote", "sandbox.child"},
     "time": {"api", "backends.openai", "sandbox.zygote"},
     "random": {
@@ -54,7 +55,7 @@ WORLD: dict[str, set[str]] = {
     "fcntl": {"runtime.locks", "sandbox.zygote"},
     "tempfile": {"cli._files", "keys", "backends.weights"},
     "shutil": {"backends.weights", "sandbox.walls"},
-    "platformdirs": {"api", "keys", "backends.weights"},
+    "platformdirs": {"api", "keys", "backends.weights", "backends.probe"},
     "threading": {"runtime.journal", "backends._llamacpp_draft", "sandbox.child"},
     "apsw": {"runtime.journal", "runtime.store"},
     "aiohttp": {"backends._wire"},

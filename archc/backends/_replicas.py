@@ -94,8 +94,13 @@ class Replicas:
         return any(r not in tried and not self.is_avoided(r) for r in self._all)
 
     def answered(self, replica: Replica) -> None:
-        """It is well."""
-        replica.failures = 0
+        """It is well; one that is avoided may only have ended what it had begun before."""
+        if not self.is_avoided(replica):
+            replica.failures = 0
+
+    def back(self, replica: Replica) -> None:
+        """It has said that it is well."""
+        replica.avoid_until = self._clock()
 
     def failed(self, replica: Replica, error: CallError | None = None) -> None:
         """It is left out for a while; as long as it says, where it is about to stop (503) and says so."""

@@ -238,6 +238,7 @@ class OpenAI(Backend):
                 return replica
             self._replicas.failed(replica)  # until it has answered, no other request waits for it
             if await self._is_well(replica, until):
+                self._replicas.back(replica)
                 return replica
 
     async def _is_well(self, replica: Replica, until: float) -> bool:

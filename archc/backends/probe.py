@@ -102,9 +102,8 @@ async def connect(wire: Wire, peer: Peer) -> Known:
     kind, version, about = await _kind(peek)
     if kind is PLAIN:
         return old or UNKNOWN
-    if old and (old.server, old.version) == (kind.name, version):
-        return old
-    known = await _look(peek, kind, version, about)
+    same = old if old and (old.server, old.version) == (kind.name, version) else None
+    known = await _look(peek, kind, version, about, same)
     keep(peer.url, known, peer.model)
     return known
 
@@ -140,8 +139,10 @@ async def _kind(peek: Peek) -> tuple[Dialect, str, Mapping[str, Any]]:
     return PLAIN, "", {}
 
 
-async def _look(peek: Peek, kind: Dialect, version: str, about: Mapping[str, Any]) -> Known:
-    listed, published = await asyncio.gather(peek.read("/v1/models"), peek.read("/openapi.json"))
+async def _look(peek: Peek, kind: Dialect, version: str, about: Mapping[str, Any], old: Known | None = None) -> Known:
+    """What it serves now; what it can do is read only once for each version, as that takes some servers a second."""
+    listed = await peek.read("/v1/models")
+    published = None if old else await peek.read("/openapi.json")
     entries = [e for e in _list(_at(listed or {}, "data")) if isinstance(e, dict) and isinstance(e.get("id"), str)]
     mine = next((e for e in entries if e["id"] == peek._peer.model), entries[0] if len(entries) == 1 else {})
     context = _at(about, kind.context) or next(filter(None, map(mine.get, CONTEXT_KEYS)), None)
@@ -151,7 +152,8 @@ async def _look(peek: Peek, kind: Dialect, version: str, about: Mapping[str, Any
         version,
         tuple(entry["id"][:200] for entry in entries[:1000]),
         context if type(context) is int and 0 < context < 2**40 else None,
-        features,
+        old.features if old else features,
+        bool(old and old.asked),
     )
 
 
