@@ -6,7 +6,7 @@ The floors, from top to bottom. A file imports only from floors below its own, o
 are siblings that do not see each other:
 
     cli
-    bench editor exporters
+    bench editor exporters fleet
     api
     runtime
     planning

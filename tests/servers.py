@@ -4,7 +4,8 @@
         ...  # server.url, server.requests, server.most_in_flight
 
 An answer is a text (for every choice), a list of texts (one per choice, whatever `n` was), a dict (a whole body), or
-one of the faults below. `python -m tests.servers 0.1` serves with a delay of 0.1 s until its input ends.
+one of the faults below. `python -m tests.servers 0.1` serves with a delay of 0.1 s until its input ends;
+`python -m tests.servers 0.1 8000` at that port until it is killed.
 """
 
 from __future__ import annotations
@@ -183,11 +184,11 @@ async def serve(
         await runner.cleanup()
 
 
-async def _main(delay: float) -> None:
-    async with serve("An answer of usual length. " * 20, delay=delay) as server:
+async def _main(delay: float, port: int = 0) -> None:
+    async with serve("An answer of usual length. " * 20, delay=delay, port=port) as server:
         print(server.url, flush=True)
-        await asyncio.to_thread(sys.stdin.read)
+        await (asyncio.Event().wait() if port else asyncio.to_thread(sys.stdin.read))
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(float(sys.argv[1])))
+    asyncio.run(_main(float(sys.argv[1]), *map(int, sys.argv[2:])))

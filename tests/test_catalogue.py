@@ -29,8 +29,13 @@ NOT_RUN = {
     ("not-recorded", "right"),
     ("no-such-run", "right"),
     ("unreachable-server", "right"),
+    ("unstartable-server", "right"),
 }
-NOT_RUN |= {(name, word) for name in ("missing-extra", "not-delivered", "no-sandbox") for word in ("wrong", "right")}
+NOT_RUN |= {
+    (name, word)
+    for name in ("missing-extra", "not-delivered", "no-sandbox", "unloadable-engine", "port-taken")
+    for word in ("wrong", "right")
+}
 """Examples that cannot be tried; the page says why."""
 
 

@@ -27,14 +27,15 @@ DOOR = {"archc", "archc.__main__"}
 HEAVY = {"apsw", "networkx", "aiohttp", "yarl", "xllamacpp", "uvloop", "lark", "pygls", "lsprotocol", "keyring"} | {
     "opentelemetry",
     "math_verify",
+    "vllm",
 }
 """Third-party packages that may be imported within a function."""
 
 WORLD: dict[str, set[str]] = {
     "os": {"api", "cli._ending", "cli.doctor", "cli.keys", "runtime.batch", "backends.weights"}
-    | {"backends.probe", "cli.probe"}
+    | {"backends.probe", "backends.vllm", "cli.probe", "cli.up", "fleet.watch"}
     | {"sandbox.pool", "sandbox.walls", "sandbox.zygote", "sandbox.child"},
-    "time": {"api", "backends.openai", "sandbox.zygote"},
+    "time": {"api", "backends.openai", "cli.up", "sandbox.zygote"},
     "random": {
         "api",
         "runtime.lane",
@@ -49,7 +50,7 @@ WORLD: dict[str, set[str]] = {
         "bench.data",
     },
     "secrets": {"backends.llamacpp"},
-    "signal": {"cli._working", "sandbox.zygote"},
+    "signal": {"cli._working", "cli.up", "fleet.watch", "sandbox.zygote"},
     "ctypes": {"sandbox.zygote"},
     "resource": {"sandbox.zygote"},
     "fcntl": {"runtime.locks", "sandbox.zygote"},
@@ -61,6 +62,7 @@ WORLD: dict[str, set[str]] = {
     "aiohttp": {"backends._wire"},
     "keyring": {"keys"},
     "xllamacpp": {"backends.llamacpp"},
+    "vllm": {"backends.vllm"},
     "opentelemetry": {"exporters.otel"},
     "math_verify": {"bench.graders"},
 }
@@ -70,7 +72,7 @@ NEVER = "urllib.request http subprocess socket datetime multiprocessing uuid web
 """What no file imports."""
 
 CALLS = {
-    "asyncio.sleep": {"api", "backends.simulated"},
+    "asyncio.sleep": {"api", "backends.simulated", "cli.up"},
     "asyncio.run": {"api", "cli.doctor", "cli.run"},
     "open": {
         "api",
@@ -84,6 +86,7 @@ CALLS = {
         "sandbox.zygote",
         "cli._ending",
         "cli.cache",
+        "fleet.watch",
     },
     "print": {name.removeprefix("archc.") for name in FILES if name.startswith("archc.cli")},
 }

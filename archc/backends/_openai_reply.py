@@ -251,6 +251,11 @@ _TOO_LONG = re.compile(
 )
 
 
+def is_too_long(about: str) -> bool:
+    """Whether a server says that a prompt is longer than the model takes."""
+    return _TOO_LONG.search(about) is not None
+
+
 def _kind(status: int, about: str) -> tuple[FailureKind, bool]:
     """The kind and whether it may be billed."""
     # OpenAI's way to say that the account is empty: waiting will not help.
@@ -268,7 +273,7 @@ def _kind(status: int, about: str) -> tuple[FailureKind, bool]:
         return FailureKind.BAD_RESPONSE, True  # a 101: what was asked for may have been done as well
     if "content_filter" in about:
         return FailureKind.CONTENT_FILTER, False
-    return (FailureKind.CONTEXT_LENGTH if _TOO_LONG.search(about) else FailureKind.BAD_REQUEST), False
+    return (FailureKind.CONTEXT_LENGTH if is_too_long(about) else FailureKind.BAD_REQUEST), False
 
 
 def _failure(status: int, headers: Mapping[str, str], about: str, peer: Peer) -> CallError:

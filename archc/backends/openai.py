@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, JsonValue, PositiveFloat
 
 from archc.address import Address
 from archc.backends import probe
+from archc.backends._engine import EngineOptions
 from archc.backends._openai_reply import Peer, Rejected, clean, read_completions, read_failure
 from archc.backends._replicas import UNWELL, Replica, Replicas
 from archc.backends._wire import MAX_BYTES, Waits, Wire
@@ -78,6 +79,8 @@ class OpenAI(Backend):
         """What the server calls the limit of tokens to write; OpenAI's reasoning models take only the second."""
         probe: bool = True
         """Whether archc reads what the server publishes about itself when it connects, and goes by that."""
+        serve: EngineOptions | None = None
+        """How `archc up` starts it on this machine; `serve: {}` is enough, and no other command reads it."""
         extra_body: Annotated[dict[str, JsonValue], AfterValidator(_foreign)] = Field(default={})
         """Fields to add to each request, for what only this server knows, like `top_k`."""
 

@@ -21,7 +21,7 @@ from pydantic_core import from_json
 
 from archc.address import Address
 from archc.backends._dialects import CONTEXT_KEYS, DIALECTS, PLAIN, Dialect, dialect
-from archc.backends._features import FEATURES
+from archc.backends._features import FEATURES as FEATURES
 from archc.backends._openai_reply import Peer
 from archc.backends._wire import Waits, Wire
 from archc.calls import CallError
@@ -127,6 +127,19 @@ async def probe(url: str, model: str, key: str, *, ask: bool) -> tuple[Known, st
         await wire.close()
     keep(url, known, model)
     return known, model
+
+
+async def is_up(url: str) -> bool:
+    """Whether a server answers there and has its model loaded."""
+    wire = Wire(Waits(LOOK_S, LOOK_S, None, None), keep_alive=False)
+    try:
+        until = asyncio.get_running_loop().time() + LOOK_S
+        # Who wants a key for it is there, too.
+        return (await wire.post(Peer("", url, Secret()), place_of(url, "/v1/models"), None, until)).status < 500
+    except CallError:
+        return False
+    finally:
+        await wire.close()
 
 
 async def _kind(peek: Peek) -> tuple[Dialect, str, Mapping[str, Any]]:

@@ -93,6 +93,8 @@ class Calls:
     """Tokens of one prompt."""
     completion: int
     """Tokens of one completion, at most."""
+    likely: int = 1 << 40
+    """Tokens of one prompt, if its texts are ordinary English and as long as they may be; no more than `prompt`."""
 
 
 class Op(BaseModel, abc.ABC):
@@ -246,7 +248,8 @@ class ModelOp(Op):
         """Calls of prompt `name` that hold at most `holds` tokens beside the template and the question."""
         template = self.template(name)
         most = template.bytes + 2 * MESSAGE_TOKENS + before.question + holds
-        return Calls(self.model, count, Interval(min(template.words, most), most), self.max_tokens)
+        likely = template.bytes // 4 + MESSAGE_TOKENS + before.question + holds
+        return Calls(self.model, count, Interval(min(template.words, most), most), self.max_tokens, likely)
 
     def price_with_repair(self, name: str, count: Interval, before: Shape, holds: int = 0) -> tuple[Calls, ...]:
         """The same, each of which may be asked once more."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
 
@@ -42,11 +42,17 @@ class Whole:
     nodes: Mapping[str, Bound]
 
 
+Paced = Callable[[Op, Shape], Interval]
+"""How long a step without blocks takes on what arrives, in any unit."""
+
+
 class Bounds:
     """Remembers what it knows of each region: loops run the same block on the same shapes."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, pace: Paced | None = None) -> None:
+        """By default depths are in calls."""
         self._graph = graph
+        self._pace = pace or _in_calls
         self._known: dict[tuple[int, Shape], Whole] = {}
 
     def of(self, region: Region, arrives: Shape) -> Whole:
@@ -68,7 +74,7 @@ class Bounds:
                 blocks, depth, inner = self._control(node.op, before)
                 _merge(nodes, inner, ONCE)
             else:
-                blocks, depth = FREE, _lowered(node.op, before, node.op.depth(before))
+                blocks, depth = FREE, self._pace(node.op, before)
             nodes[node.id] = Bound(own + blocks, depth, after)
             until[node.id] = _latest(node, until) + depth
             total = total + own + blocks
@@ -78,7 +84,7 @@ class Bounds:
     def _own(self, op: Op, before: Shape) -> Cost:
         cost = FREE
         for calls in op.calls(before):
-            count = _lowered(op, before, calls.count)
+            count = lowered(op, before, calls.count)
             calls = calls if count is calls.count else replace(calls, count=count)
             cost = cost + cost_of(calls, self._graph.model(calls.model))
         return cost
@@ -103,7 +109,11 @@ def _costs(op: Control, visits: tuple[Visit, ...], wholes: list[Whole]) -> Itera
         yield FREE
 
 
-def _lowered(op: Op, before: Shape, count: Interval) -> Interval:
+def _in_calls(op: Op, before: Shape) -> Interval:
+    return lowered(op, before, op.depth(before))
+
+
+def lowered(op: Op, before: Shape, count: Interval) -> Interval:
     """From 0 on, where all that arrives may be abstentions, over which the op passes."""
     return Interval(0, count.hi) if before.may_abstain and op.reads_candidates and not op.blocks else count
 

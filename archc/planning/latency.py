@@ -1,0 +1,87 @@
+"""Latency: how long a plan will take, by what was measured of its models.
+
+It is what one question takes on servers that do nothing else, if every answer is as long as it may be. Steps of
+different branches that ask one server at once are taken to be alone there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from archc.ir.control import Control
+from archc.ir.op import Op
+from archc.ir.shape import Shape
+from archc.planning.bounds import Bounds, lowered
+from archc.planning.plan import Plan
+from archc.planning.profile import Profile
+from archc.values import Interval
+
+_UNITS = 1_000_000
+"""Microseconds: times are reckoned with as whole numbers, as depths are."""
+BYTES_PER_TOKEN = 4
+"""Of a prompt; for its bounds every byte counts as one."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is to be expected of a plan."""
+
+    seconds: tuple[float, float]
+    """At least and at most, by the ways that control forms may take."""
+    usd: float | None
+    """What it costs at most on servers by the hour that are kept busy; None where no price is known."""
+    profiles: Mapping[str, Profile]
+
+    def as_json(self) -> dict[str, Any]:
+        """A JSON-ready form."""
+        saturating = {name: profile.knee.concurrency for name, profile in self.profiles.items()}
+        return {"seconds": list(self.seconds), "usd_by_the_hour": self.usd, "saturating_concurrency": saturating}
+
+
+def predict(plan: Plan, profiles: Mapping[str, Profile]) -> Prediction | None:
+    """What a plan will take; None where some model that it asks was not measured."""
+    graph = plan.graph
+    if not graph.asked or not graph.asked <= profiles.keys():
+        return None
+
+    def pace(op: Op, before: Shape) -> Interval:
+        depth, calls = lowered(op, before, op.depth(before)), op.calls(before)
+        most, least = sum(c.count.hi for c in calls), sum(c.count.lo for c in calls)
+        if not most or not depth.hi:
+            return Interval(0, 0)
+        shared = graph.model(calls[0].model).shared
+        width = -(-most // depth.hi)
+        at_once = min(width, shared.concurrency)
+        speed = profiles[calls[0].model].at(at_once)
+        each = [(c.count.hi, speed.seconds(min(c.likely, c.prompt.hi), c.completion)) for c in calls]
+        longest = sum(count * seconds for count, seconds in each) / most * depth.hi * -(-width // at_once)
+        return Interval(round(longest * _UNITS * (depth.lo if least else 0) / depth.hi), round(longest * _UNITS))
+
+    whole = Bounds(graph, pace).of(graph.body, Shape(question=plan.question_tokens))
+    usd: float | None = 0.0
+    for node in graph.every:
+        if isinstance(node.op, Control) or node.id not in whole.nodes:
+            continue
+        cost = whole.nodes[node.id].cost
+        for model in dict.fromkeys(node.op.models.values()):
+            spent = profiles[model].usd(cost.prompt_tokens.hi / BYTES_PER_TOKEN, cost.completion_tokens.hi)
+            usd = None if usd is None or spent is None else usd + spent
+    asked = {name: profiles[name] for name in sorted(graph.asked)}
+    return Prediction((whole.depth.lo / _UNITS, whole.depth.hi / _UNITS), usd, asked)
+
+
+def show_prediction(plan: Plan, prediction: Prediction) -> str:
+    """For people."""
+    low, high = prediction.seconds
+    span = f"{high:.2g}" if round(low, 2) == round(high, 2) else f"{low:.2g}..{high:.2g}"
+    lines = [f"by what was measured: {span} s a question, if every answer is as long as it may be"]
+    if prediction.usd is not None:
+        lines[0] += f"; {prediction.usd:.4f} USD at most, by the hour of a busy server"
+    for name, profile in prediction.profiles.items():
+        knee, most = profile.knee, plan.graph.model(name).shared.concurrency
+        rate = knee.concurrency / knee.token
+        line = f"  {name}: {knee.concurrency} requests at once keep it busy ({rate:,.0f} tokens/s)"
+        lines.append(line + (f"; of the {most} it may get, the others wait there" if most > knee.concurrency else ""))
+    return "\n".join(lines)
