@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import platformdirs
 
 from archc import errors, lowering, passes
+from archc.backends.probe import folder
 from archc.calls import Conversation
 from archc.diagnostics import ArchcBug, Diagnostic, SpecError
 from archc.ir.graph import Graph
@@ -22,6 +23,8 @@ from archc.keys import key_source
 from archc.lowering.scope import Loader
 from archc.ops import VOCABULARY
 from archc.planning import plan as planning
+from archc.planning.latency import Prediction, predict, show_prediction
+from archc.planning.profile import recall
 from archc.planning.show import show_plan
 from archc.runtime.replay import recorded_run, replayed
 from archc.runtime.run import Run
@@ -285,8 +288,16 @@ _LOOKED_AT = 200_000
 
 
 def explain(plan: Plan) -> str:
-    """The graph, what the passes did to it, and what it will cost, as text."""
-    return show_plan(plan)
+    """The graph, what the passes did to it, what it will cost, and how long it takes if that was measured, as text."""
+    expected = predicted(plan)
+    return show_plan(plan) + (f"\n{show_prediction(plan, expected)}" if expected else "")
+
+
+def predicted(plan: Plan) -> Prediction | None:
+    """How long a question will take; None if some model of the plan was never measured (`archc profile`)."""
+    models = [plan.graph.model(name) for name in plan.graph.asked]
+    measured = {model.name: profile for model in models if (profile := recall(model, folder().parent))}
+    return predict(plan, measured)
 
 
 def default_journal() -> Path:

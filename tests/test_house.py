@@ -33,9 +33,9 @@ HEAVY = {"apsw", "networkx", "aiohttp", "yarl", "xllamacpp", "uvloop", "lark", "
 
 WORLD: dict[str, set[str]] = {
     "os": {"api", "cli._ending", "cli.doctor", "cli.keys", "runtime.batch", "backends.weights"}
-    | {"backends.probe", "backends.vllm", "cli.probe", "cli.up", "fleet.watch"}
+    | {"backends.probe", "backends.vllm", "cli.probe", "cli.profile", "cli.up", "fleet.watch"}
     | {"sandbox.pool", "sandbox.walls", "sandbox.zygote", "sandbox.child"},
-    "time": {"api", "backends.openai", "cli.up", "sandbox.zygote"},
+    "time": {"api", "backends.openai", "cli.profile", "cli.up", "sandbox.zygote"},
     "random": {
         "api",
         "runtime.lane",

@@ -41,7 +41,9 @@ def explain(
         api.read(spec, form), overrides=sets, choices=chosen(choose), question_tokens=question_tokens, skip=skip
     )
     if as_json:
-        print(json.dumps(plan.as_json(), ensure_ascii=False))
+        expected = api.predicted(plan)
+        told = {"predicted": expected.as_json()} if expected else {}
+        print(json.dumps({**plan.as_json(), **told}, ensure_ascii=False))
         return
     if plan.warnings:
         show(plan.warnings, as_json=False)

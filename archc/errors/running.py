@@ -167,6 +167,16 @@ class UnreachableServer(Diagnostic):
     reason: str
 
 
+class NotMeasured(Diagnostic):
+    """A model that is to be measured fails."""
+
+    title = "`{model}` can't be measured: {reason}"
+    label = "this model"
+    help = "`archc run` with it must work first; measure fewer at once with `--most`"
+    model: str
+    reason: str
+
+
 class NothingToServe(Diagnostic):
     """`archc up` of a spec none of whose models asks for a server."""
 

@@ -248,7 +248,8 @@ class ModelOp(Op):
         """Calls of prompt `name` that hold at most `holds` tokens beside the template and the question."""
         template = self.template(name)
         most = template.bytes + 2 * MESSAGE_TOKENS + before.question + holds
-        likely = template.bytes // 4 + MESSAGE_TOKENS + before.question + holds
+        texts = holds * before.tokens // (before.tokens + FENCE_TOKENS)  # the rest is counted in bytes, too
+        likely = (template.bytes + holds - texts) // 4 + MESSAGE_TOKENS + before.question + texts
         return Calls(self.model, count, Interval(min(template.words, most), most), self.max_tokens, likely)
 
     def price_with_repair(self, name: str, count: Interval, before: Shape, holds: int = 0) -> tuple[Calls, ...]:

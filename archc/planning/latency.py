@@ -7,7 +7,7 @@ different branches that ask one server at once are taken to be alone there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from archc.ir.control import Control
@@ -20,8 +20,6 @@ from archc.values import Interval
 
 _UNITS = 1_000_000
 """Microseconds: times are reckoned with as whole numbers, as depths are."""
-BYTES_PER_TOKEN = 4
-"""Of a prompt; for its bounds every byte counts as one."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +46,18 @@ def predict(plan: Plan, profiles: Mapping[str, Profile]) -> Prediction | None:
 
     def pace(op: Op, before: Shape) -> Interval:
         depth, calls = lowered(op, before, op.depth(before)), op.calls(before)
-        most, least = sum(c.count.hi for c in calls), sum(c.count.lo for c in calls)
+        most = sum(c.count.hi for c in calls)
         if not most or not depth.hi:
             return Interval(0, 0)
-        shared = graph.model(calls[0].model).shared
+        model = graph.model(calls[0].model)
         width = -(-most // depth.hi)
-        at_once = min(width, shared.concurrency)
-        speed = profiles[calls[0].model].at(at_once)
+        at_once = min(width, model.shared.concurrency)
+        speed = profiles[model.name].at(at_once)
+        if op.samples and model.capabilities.n:  # all of one prompt, which is read once
+            speed = replace(speed, prompt_token=profiles[model.name].at(1).prompt_token)
         each = [(c.count.hi, speed.seconds(min(c.likely, c.prompt.hi), c.completion)) for c in calls]
-        longest = sum(count * seconds for count, seconds in each) / most * depth.hi * -(-width // at_once)
-        return Interval(round(longest * _UNITS * (depth.lo if least else 0) / depth.hi), round(longest * _UNITS))
+        one = sum(count * seconds for count, seconds in each) / most * -(-width // at_once)
+        return Interval(round(one * depth.lo * _UNITS), round(one * depth.hi * _UNITS))
 
     whole = Bounds(graph, pace).of(graph.body, Shape(question=plan.question_tokens))
     usd: float | None = 0.0
@@ -66,7 +66,7 @@ def predict(plan: Plan, profiles: Mapping[str, Profile]) -> Prediction | None:
             continue
         cost = whole.nodes[node.id].cost
         for model in dict.fromkeys(node.op.models.values()):
-            spent = profiles[model].usd(cost.prompt_tokens.hi / BYTES_PER_TOKEN, cost.completion_tokens.hi)
+            spent = profiles[model].usd(cost.prompt_tokens.hi, cost.completion_tokens.hi)
             usd = None if usd is None or spent is None else usd + spent
     asked = {name: profiles[name] for name in sorted(graph.asked)}
     return Prediction((whole.depth.lo / _UNITS, whole.depth.hi / _UNITS), usd, asked)
