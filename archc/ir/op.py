@@ -256,7 +256,8 @@ class ModelOp(Op):
         """The same, each of which may be asked once more."""
         first = self.price(name, count, before, holds)
         most = first.prompt.hi + self.max_tokens + REPAIR_BYTES + 2 * MESSAGE_TOKENS
-        again = Calls(self.model, Interval(0, count.hi), Interval(first.prompt.lo, most), self.max_tokens)
+        likely = first.likely + self.max_tokens + REPAIR_BYTES // 4 + 2 * MESSAGE_TOKENS
+        again = Calls(self.model, Interval(0, count.hi), Interval(first.prompt.lo, most), self.max_tokens, likely)
         return (first, again)
 
 

@@ -6,16 +6,16 @@ different branches that ask one server at once are taken to be alone there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from archc.ir.control import Control
-from archc.ir.op import Op
+from archc.ir.op import Calls, Op
 from archc.ir.shape import Shape
 from archc.planning.bounds import Bounds, lowered
 from archc.planning.plan import Plan
-from archc.planning.profile import Profile
+from archc.planning.profile import Pace, Profile
 from archc.values import Interval
 
 _UNITS = 1_000_000
@@ -55,9 +55,11 @@ def predict(plan: Plan, profiles: Mapping[str, Profile]) -> Prediction | None:
         speed = profiles[model.name].at(at_once)
         if op.samples and model.capabilities.n:  # all of one prompt, which is read once
             speed = replace(speed, prompt_token=profiles[model.name].at(1).prompt_token)
-        each = [(c.count.hi, speed.seconds(min(c.likely, c.prompt.hi), c.completion)) for c in calls]
-        one = sum(count * seconds for count, seconds in each) / most * -(-width // at_once)
-        return Interval(round(one * depth.lo * _UNITS), round(one * depth.hi * _UNITS))
+        waves = -(-width // at_once)
+        least = [(c.count.lo, c) for c in calls if c.count.lo] or [(c.count.hi, c) for c in calls]
+        low = _mean(least, speed) * waves * depth.lo
+        high = _mean([(c.count.hi, c) for c in calls], speed) * waves * depth.hi
+        return Interval(round(min(low, high) * _UNITS), round(high * _UNITS))
 
     whole = Bounds(graph, pace).of(graph.body, Shape(question=plan.question_tokens))
     usd: float | None = 0.0
@@ -70,6 +72,12 @@ def predict(plan: Plan, profiles: Mapping[str, Profile]) -> Prediction | None:
             usd = None if usd is None or spent is None else usd + spent
     asked = {name: profiles[name] for name in sorted(graph.asked)}
     return Prediction((whole.depth.lo / _UNITS, whole.depth.hi / _UNITS), usd, asked)
+
+
+def _mean(calls: Sequence[tuple[int, Calls]], speed: Pace) -> float:
+    """Seconds of one call, where there are so many of each kind."""
+    each = [(count, speed.seconds(min(c.likely, c.prompt.hi), c.completion)) for count, c in calls]
+    return sum(count * seconds for count, seconds in each) / sum(count for count, _ in each)
 
 
 def show_prediction(plan: Plan, prediction: Prediction) -> str:
