@@ -26,6 +26,8 @@ class Dialect:
     """Which key of a choice says what stopped it: null, or a token's number, where the model ended by itself."""
     counts_first_only: bool = False
     """Whether its usage counts the tokens of the first of several choices only."""
+    one_greedy: bool = False
+    """Whether it gives one completion only where the likeliest text is asked for (temperature 0)."""
     running: str = ""
     """The metric of requests that are being served."""
     cache_hits: str = ""
@@ -41,6 +43,7 @@ DIALECTS = (
         version="version",
         health="/health",
         stop_key="stop_reason",
+        one_greedy=True,
         running="vllm:num_requests_running",
         cache_hits="vllm:prefix_cache_hits_total",
     ),

@@ -83,7 +83,7 @@ _UNFINISHED = {"abort", "error", "tool_calls", "function_call"}
 
 
 def read_completions(
-    raw: bytes, messages: Conversation, n: int, peer: Peer, dialect: Dialect = PLAIN
+    raw: bytes, messages: Conversation, n: int, peer: Peer, dialect: Dialect = PLAIN, max_tokens: int = 1 << 40
 ) -> tuple[Completion, ...]:
     """The completions in the reply to a request for `n`: at least one and at most `n`, in order of `index`.
 
@@ -101,7 +101,7 @@ def read_completions(
     drawn = [_drawn(choice, peer.key, dialect.stop_key) for choice in choices]
     texts = [text for text, _ in drawn]
     usages = split_usage(reply.usage, messages, texts[:1] if dialect.counts_first_only else texts)
-    usages += [_like(usages[0], texts[0], text) for text in texts[len(usages) :]]
+    usages += [_like(usages[0], texts[0], text, max_tokens) for text in texts[len(usages) :]]
     return tuple(
         Completion(text, finish, usage, _mean_logprob(choice.logprobs), peer.url)
         for (text, finish), usage, choice in zip(drawn, usages, choices, strict=True)
@@ -181,10 +181,10 @@ def _ordered(choices: list[_Choice]) -> list[_Choice]:
     return sorted(choices, key=lambda choice: choice.index or 0)
 
 
-def _like(first: Usage, its_text: str, text: str) -> Usage:
+def _like(first: Usage, its_text: str, text: str, most: int) -> Usage:
     """What a text used that the server did not count: tokens as long as those of the first, rounded up."""
     size = max(1, len(its_text.encode()))
-    return Usage(completion=-(-len(text.encode()) * max(1, first.completion) // size))
+    return Usage(completion=min(-(-len(text.encode()) * max(1, first.completion) // size), most))
 
 
 def _drawn(choice: _Choice, key: Secret, stop_key: str) -> tuple[str, Finish]:

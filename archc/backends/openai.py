@@ -147,8 +147,10 @@ class OpenAI(Backend):
 
     async def complete(self, request: Request) -> tuple[Completion, ...]:
         until = asyncio.get_running_loop().time() + self._options.timeout
+        if not self._takes_n or self._is_single(request):
+            return await self._ask(request, request.seeds[:1], until)
         try:
-            done = await self._ask(request, request.seeds if self._takes_n else request.seeds[:1], until)
+            done = await self._ask(request, request.seeds, until)
         except Rejected as error:
             if request.n == 1 or not error.names(_N_FIELD):
                 raise
@@ -157,6 +159,9 @@ class OpenAI(Backend):
             # One of many: the server ignores `n`. Some of many: it has a lower limit, or lost one.
             self._takes_n = len(done) > 1
         return done
+
+    def _is_single(self, request: Request) -> bool:
+        return request.sampling.temperature == 0 and any(r.known.dialect.one_greedy for r in self._replicas)
 
     async def _ask(self, request: Request, seeds: tuple[int, ...], until: float) -> tuple[Completion, ...]:
         """One request, repeated without the fields that the server rejects by name; at most one completion per seed."""
@@ -267,7 +272,8 @@ class OpenAI(Backend):
             raise read_failure(reply.status, reply.headers, reply.body, peer)
         if len(reply.body) > MAX_BYTES:
             raise CallError(FailureKind.BAD_RESPONSE, f"{peer} sent more than {MAX_BYTES} bytes", billed=True)
-        return read_completions(reply.body, request.messages, n, peer, replica.known.dialect)
+        most = request.sampling.max_tokens
+        return read_completions(reply.body, request.messages, n, peer, replica.known.dialect, most)
 
     def _replica(self, base_url: str) -> Replica:
         address = Address.parse(base_url)

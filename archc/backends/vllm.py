@@ -100,7 +100,8 @@ class VLLM(Backend):
         prompt = self._prompt(request)
         try:
             async with asyncio.TaskGroup() as group:
-                runs = consecutive(request.seeds, request.n)
+                # The likeliest text is one: vLLM refuses to give it several times.
+                runs = consecutive(request.seeds, 1 if request.sampling.temperature == 0 else request.n)
                 tasks = [group.create_task(self._draw(request, prompt, seed, n)) for seed, n in runs]
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
@@ -162,9 +163,10 @@ class VLLM(Backend):
         said = re.sub(r"\s+", " ", str(error))[:300] or type(error).__name__
         if self._engine is None or self._engine.errored:
             return CallError(FailureKind.CONNECTION, f"vLLM's engine has stopped: {said}")
-        if isinstance(error, ValueError):
-            kind = FailureKind.CONTEXT_LENGTH if is_too_long(said) else FailureKind.BAD_REQUEST
-            return CallError(kind, f"vLLM refuses the request: {said}")
+        if is_too_long(said):
+            return CallError(FailureKind.CONTEXT_LENGTH, f"vLLM refuses the request: {said}")
+        if isinstance(error, (ValueError, TypeError)) or "ClientError" in str(type(error).__mro__):
+            return CallError(FailureKind.BAD_REQUEST, f"vLLM refuses the request: {said}")
         return CallError(FailureKind.OVERLOAD, f"vLLM failed: {said}")
 
     async def close(self) -> None:
