@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from statistics import median
 
 from archc.calls import Backend, Completion, Message, Purpose, Request, Sampling, Usage
 from archc.planning.profile import Pace, Profile
@@ -13,6 +14,8 @@ WRITES = 32
 """Tokens that are written to measure how fast that is."""
 READS = 400
 """Words of a prompt that is read to measure that."""
+TIMED = 3
+"""Requests that are timed, at least, to leave out one that met something else."""
 MOST = 32
 """Requests at once, up to which is measured unless told otherwise."""
 _LEAST = 1e-7
@@ -27,7 +30,7 @@ class Timed:
     """What one round of requests at once took."""
 
     seconds: float
-    """Of one request, on average."""
+    """Of one request: half of them took longer."""
     usage: Usage
     """Of one request, on average, rounded."""
 
@@ -57,17 +60,19 @@ class Meter:
     async def _cache_gain(self) -> float:
         """How much faster a long prompt is read the second time."""
         text = self._reading()
-        first = await self._round(1, lambda: text, 1)
-        second = await self._round(1, lambda: text, 1)
-        return max(0.0, 1 - second.seconds / first.seconds)
+        first, _ = await self._one(text, 1)
+        again = await self._round(1, lambda: text, 1)
+        return max(0.0, 1 - again.seconds / first)
 
     async def _round(self, at_once: int, text: Callable[[], str], writes: int) -> Timed:
-        """So many requests at once, each with a prompt of its own."""
-        timed = await asyncio.gather(*(self._one(text(), writes) for _ in range(at_once)))
+        """So many requests at once, each with a prompt of its own; a few times where few are timed."""
+        timed: list[tuple[float, Usage]] = []
+        while len(timed) < max(at_once, TIMED):
+            timed += await asyncio.gather(*(self._one(text(), writes) for _ in range(at_once)))
         usage = sum((u for _, u in timed), Usage())
         self.used += usage
-        each = Usage(max(1, round(usage.prompt / at_once)), max(1, round(usage.completion / at_once)))
-        return Timed(sum(seconds for seconds, _ in timed) / at_once, each)
+        prompt, completion = round(usage.prompt / len(timed)), round(usage.completion / len(timed))
+        return Timed(median(seconds for seconds, _ in timed), Usage(max(1, prompt), max(1, completion)))
 
     async def _one(self, text: str, writes: int) -> tuple[float, Usage]:
         began = self._clock()
