@@ -27,7 +27,9 @@ def up(
     spec: SpecPath,
     more: list[str] = typer.Argument(None, help="Words to add to each command, after `--`.", metavar="-- WORDS"),
     sets: Sets = [],
-    command: str = typer.Option(COMMAND, help="What starts a server; {model}, {name}, {host}, {port} are filled in."),
+    command: str = typer.Option(
+        COMMAND, help="What starts a server, with {model}, {name}, {host}, {port} and {flags}."
+    ),
     gpus: str = typer.Option("", help="Which GPUs to give away, such as 0,1; all of them by default."),
     port: int = typer.Option(FIRST_PORT, min=1, max=65535, help="The first port for variables that are not set."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Only print what would be started."),

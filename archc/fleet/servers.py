@@ -17,9 +17,10 @@ from archc.source import Source
 
 FIRST_PORT = 8000
 
-COMMAND = "vllm serve {model} --host {host} --port {port}"
-"""What starts a server, unless told otherwise."""
+COMMAND = "vllm serve {model} --host {host} --port {port} {flags}"
+"""What starts a server, unless told otherwise; `{flags}` are those that the model's `serve` asks of vLLM."""
 
+_FLAGS = "{flags}"
 _DEFAULTED = re.compile(r"\$\{(\w+):-")
 _GPUS = Path("/proc/driver/nvidia/gpus")
 
@@ -80,8 +81,7 @@ def servers(
         if there and len(taken) < options.tensor_parallel:
             wants = sum(_serve(one).tensor_parallel for one in wanted.values())
             raise SpecError(errors.TooFewGpus(span=model.span, wanted=wants, there=there))
-        own = options.flags() if command == COMMAND else []
-        words = (*_words(command, model, address), *own, *extra)
+        words = (*_words(command, model, address, options), *extra)
         number = _urls(model).index(url)
         name = model.name if len(_urls(model)) == 1 else f"{model.name}-{number + 1}"
         made.append(Server(name, url, words, {"CUDA_VISIBLE_DEVICES": ",".join(taken)} if taken else {}))
@@ -119,16 +119,18 @@ def _urls(model: Model) -> list[str]:
     return [url for url, _ in model.options.endpoints()] if getattr(model.options, "serve", None) else []
 
 
-def _words(command: str, model: Model, address: Address) -> list[str]:
+def _words(command: str, model: Model, address: Address, options: EngineOptions) -> list[str]:
     """A command's words, which no shell reads, with what stands in braces filled in."""
     if model.shared.model.startswith("-"):  # a spec of somebody else must not give the command a flag
         hint = "write the name of the model, or ./ before its path"
         raise SpecError(errors.BadValue(span=model.span, key="model", problem="it begins with `-`", hint=hint))
     values = {"model": model.shared.model, "name": model.name, "host": address.host, "port": str(address.port)}
     try:
-        return [re.sub(r"\{(\w+)\}", lambda m: values[m[1]], word) for word in shlex.split(command)]
+        split = shlex.split(command)
+        filled = ([re.sub(r"\{(\w+)\}", lambda m: values[m[1]], w)] if w != _FLAGS else options.flags() for w in split)
+        return [word for words in filled for word in words]
     except (KeyError, ValueError) as error:
-        known = ", ".join(f"{{{key}}}" for key in values)
+        known = ", ".join([*(f"{{{key}}}" for key in values), _FLAGS])
         problem = f"it has no value for {{{error.args[0]}}}" if isinstance(error, KeyError) else str(error)
         raise SpecError(errors.BadValue(key="--command", problem=problem, hint=f"known: {known}")) from None
 

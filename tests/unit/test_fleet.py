@@ -79,6 +79,8 @@ def test_any_command_will_do_and_no_shell_reads_it() -> None:
     entry = "model: '$(rm x); a', base_url: 'http://localhost:1/v1', serve: {dtype: float16}"
     (server,) = wanted(entry, command="run '{model}' {name}:{port} \"a b\"", extra=["--fast"]).servers
     assert server.command == ("run", "$(rm x); a", "m0:1", "a b", "--fast")
+    (server,) = wanted(entry, command="run {flags} end").servers
+    assert server.command == ("run", "--dtype", "float16", "end")
 
 
 @pytest.mark.parametrize(
