@@ -34,10 +34,14 @@ test-vllm:
 
 bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks.dataflow
+	$(BIN)/python -m benchmarks.passes
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.scaling
+	$(BIN)/python -m benchmarks.peers
 	$(BIN)/python -m benchmarks.journal
 	$(BIN)/python -m benchmarks.sandbox
+	$(BIN)/python -m benchmarks.search --seeds 3
 
 # After a change of dependencies: pins every package, with hashes, for all platforms.
 lock: $(VENV)/dev

@@ -6,6 +6,8 @@ The floors, from top to bottom. A file imports only from floors below its own, o
 are siblings that do not see each other:
 
     cli
+    report
+    searching
     bench editor exporters fleet
     api
     runtime
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from archc.ir.graph import Graph
     from archc.ir.op import Op
     from archc.runtime.run import Run
+    from archc.searching.verb import Found, search, search_sync
     from archc.source import Source
     from archc.spec.model import Spec
 
@@ -52,6 +55,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Diagnostic",
+    "Found",
     "Graph",
     "Op",
     "Plan",
@@ -70,11 +74,13 @@ __all__ = [
     "read",
     "run",
     "run_sync",
+    "search",
+    "search_sync",
     "session",
 ]
 
 
-_HOMES = ("archc.api", "archc.diagnostics", "archc.ir.op")
+_HOMES = ("archc.api", "archc.diagnostics", "archc.ir.op", "archc.searching.verb")
 
 
 def __getattr__(name: str) -> Any:

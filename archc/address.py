@@ -55,10 +55,15 @@ class Address:
         """What a key is bound to: the host, with `http://` before it if the way there is not encrypted."""
         return self.host if self.scheme == "https" or self.is_loopback else f"http://{self.host}"
 
-    def __str__(self) -> str:
+    @property
+    def authority(self) -> str:
+        """Host and port, as in an address and in a request's `Host`."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         usual = 443 if self.scheme == "https" else 80
-        return f"{self.scheme}://{host}{'' if self.port == usual else f':{self.port}'}{self.path}"
+        return host if self.port == usual else f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.path}"
 
 
 def _host(text: str, is_bracketed: bool) -> str:

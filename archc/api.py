@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -17,26 +17,30 @@ import platformdirs
 from archc import errors, lowering, passes
 from archc.backends.probe import folder
 from archc.calls import Conversation
-from archc.diagnostics import ArchcBug, Diagnostic, SpecError
+from archc.diagnostics import Diagnostic, SpecError
 from archc.ir.graph import Graph
 from archc.keys import key_source
+from archc.lowering.models import Noted
 from archc.lowering.scope import Loader
 from archc.ops import VOCABULARY
 from archc.planning import plan as planning
 from archc.planning.latency import Prediction, predict, show_prediction
 from archc.planning.profile import recall
 from archc.planning.show import show_plan
+from archc.runtime.engine import Engine, World, connect
+from archc.runtime.records import Recorded
 from archc.runtime.replay import recorded_run, replayed
 from archc.runtime.run import Run
-from archc.runtime.session import Session, World, connect
+from archc.runtime.session import Session
 from archc.runtime.trace import Listener
 from archc.source import Source, Span
 from archc.spec import document as documents
 from archc.spec.located import Located, Table
-from archc.spec.model import Budget, Spec
+from archc.spec.model import Aims, Budget, Spec
+from archc.spec.moved import moved
 from archc.spec.overrides import override
 from archc.spec.params import with_given
-from archc.spec.reading import read_spec
+from archc.spec.reading import read_aims, read_spec
 from archc.spec.space import points as spaces
 from archc.spec.space.choices import closed, open_choices
 from archc.spec.space.hole import Value
@@ -107,11 +111,33 @@ def space(
     return spaces.space(_changed(read_document(source).root, overrides, choices))
 
 
+def left_of(choices: Mapping[str, Value], source: Source, overrides: Iterable[str]) -> dict[str, Value]:
+    """The choices that are still there after overrides: others went with their steps. Raises SpecError."""
+    left = {hole.path for hole in space(source, overrides=overrides).holes}
+    return {path: value for path, value in choices.items() if path in left}
+
+
+def closed_text(
+    source: Source, *, overrides: Iterable[str] = (), choices: Mapping[str, Value] = _NONE, folder: Path
+) -> str:
+    """The YAML of a point of a spec, as a closed spec to be put into a folder. Raises SpecError."""
+    document = read_document(source)
+    root = moved(_changed(document.root, overrides, choices), Path(source.name).parent, folder)
+    if isinstance(root, Table):
+        root = replace(root, entries=tuple(entry for entry in root if entry.key != "search"))
+    return write_document(replace(document, root=root, comments=()), "yaml")
+
+
 def _changed(
     root: Located, overrides: Iterable[str], choices: Mapping[str, Value], given: Table | None = None
 ) -> Located:
     root = override(root, overrides)
     return closed(with_given(root, given) if given else root, choices)
+
+
+def aims(source: Source) -> Aims:
+    """What a spec says that a search of it looks for. Raises SpecError."""
+    return read_aims(read_document(source).root)
 
 
 def read_document(source: Source) -> documents.Document:
@@ -126,15 +152,7 @@ def write_document(document: documents.Document, form: str) -> str:
 
 def formatted(source: Source) -> str:
     """The canonical text of a spec in its own form. Raises SpecError."""
-    document = read_document(source)
-    if document.form not in documents.OWN:
-        hint = "archc convert FILE --to yaml"
-        raise SpecError(errors.CannotWrite(span=source.span(0, 1), what="another system's text", hint=hint))
-    text = write_document(document, document.form)
-    again = read_document(replace(source, text=text))
-    if not documents.is_same(again.root, document.root):  # better a report than a changed file
-        raise ArchcBug(f"the formatted text of {source.name} would say something else")
-    return text
+    return documents.formatted(source, VOCABULARY)
 
 
 def lower(spec: Spec, environ: Mapping[str, str] | None = None) -> Graph:
@@ -177,7 +195,7 @@ def compile(
     """
     source = spec if isinstance(spec, Source) else read(spec)
     files: dict[str, str] = {}
-    variables = _Noted(os.environ if environ is None else environ)
+    variables = Noted(os.environ if environ is None else environ)
 
     def used(path: str, beside: Source, given: Table) -> Spec:
         other = read(_beside(path, beside))
@@ -191,6 +209,7 @@ def compile(
         "set": list(overrides),
         "choose": dict(choices),
         "skip": list(skip),
+        "passes": [step.name for step in plan.steps],
         "environ": variables.noted,
         "question_tokens": question_tokens,
     }
@@ -198,7 +217,10 @@ def compile(
 
 
 def recompile(recipe: Mapping[str, Any]) -> Plan:
-    """The plan of a recipe, from nothing but what is in it. Raises SpecError where this archc reads it otherwise."""
+    """The plan of a recipe, from nothing but what is in it. Raises SpecError where this archc reads it otherwise.
+
+    Passes that its archc did not have are left out: the journal may lack what they would ask.
+    """
     files = recipe["files"]
 
     def used(path: str, beside: Source, given: Table) -> Spec:
@@ -206,26 +228,10 @@ def recompile(recipe: Mapping[str, Any]) -> Plan:
         return parse(Source(name, files.get(name, "")), given=given)
 
     spec = parse(Source(*recipe["spec"]), recipe["set"], recipe["choose"])
-    plan = _compiled(spec, recipe["environ"], recipe["question_tokens"], recipe["skip"], used, will_ask=False)
+    known = recipe.get("passes", passes.FIRST)
+    skip = [*recipe["skip"], *(run.__name__ for run in passes.ORDER if run.__name__ not in known)]
+    plan = _compiled(spec, recipe["environ"], recipe["question_tokens"], skip, used, will_ask=False)
     return replace(plan, recipe=recipe)
-
-
-class _Noted(Mapping[str, str]):
-    """Variables, with a note of those that were asked for."""
-
-    def __init__(self, variables: Mapping[str, str]) -> None:
-        self._variables = variables
-        self.noted: dict[str, str] = {}
-
-    def __getitem__(self, name: str) -> str:
-        self.noted[name] = value = self._variables[name]
-        return value
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._variables)
-
-    def __len__(self) -> int:
-        return len(self._variables)
 
 
 def _compiled(
@@ -305,6 +311,11 @@ def default_journal() -> Path:
     return Path(os.environ.get("ARCHC_JOURNAL") or platformdirs.user_data_path("archc") / "journal.sqlite")
 
 
+def engine(*, seed: int = 0, journal: Path | None = None, budget: Budget | None = None) -> Engine:
+    """For several plans that share a journal, a budget, backends and their limits: see `session`."""
+    return Engine(_world(), seed=seed, journal=journal, budget=budget)
+
+
 def session(
     plan: Plan,
     *,
@@ -313,25 +324,41 @@ def session(
     budget: Budget | None = None,
     listeners: Sequence[Listener] = (),
     name: str = "",
+    engine: Engine | None = None,
 ) -> Session:
     """For many questions: `async with session(plan) as s: await s.answer(…)`. Without `journal` nothing is kept.
 
-    A `name` goes on with the run of that name if it has not ended (`Session.end`): what it spent stays spent.
+    A `name` goes on with the run of that name if it has not ended (`Session.end`): what it spent stays spent. In an
+    open `engine` it shares that one's journal and budget, which are not given again.
     """
-    world = World(time.monotonic, asyncio.sleep, key_source(os.environ), connect, time.time)
-    return Session(plan, world, seed=seed, journal=journal, budget=budget, listeners=listeners, name=name)
+    world = _world()
+    return Session(
+        plan, world, seed=seed, journal=journal, budget=budget, listeners=listeners, name=name, engine=engine
+    )
 
 
-async def replay(run: str, journal: Path | None = None) -> AsyncIterator[tuple[Run, bool | None]]:
+def _world() -> World:
+    return World(time.monotonic, asyncio.sleep, key_source(os.environ), connect, time.time)
+
+
+def recorded(run: str, journal: Path | None = None) -> tuple[Plan, Recorded]:
+    """The plan of a run of the journal, and what it was asked. Raises RunError if the journal has no such run."""
+    told = recorded_run(journal or default_journal(), run)
+    assert told.recipe
+    return recompile(told.recipe), told
+
+
+async def replay(
+    run: str, journal: Path | None = None, listeners: Sequence[Listener] = ()
+) -> AsyncIterator[tuple[Run, bool | None]]:
     """A run of the journal told again without models or servers: each query's Run, and whether it is what it was.
 
-    None stands for a query that had not ended. Raises RunError if the journal has no such run or lacks a call.
+    None stands for a query that had not ended. Listeners hear each query's events, and `left`: the candidates that
+    leave each node. Raises RunError if the journal has no such run or lacks a call.
     """
-    path = journal or default_journal()
-    recorded = recorded_run(path, run)
-    assert recorded.recipe
-    async for told in replayed(recompile(recorded.recipe), recorded, path, asyncio.sleep):
-        yield told
+    plan, told = recorded(run, journal)
+    async for one in replayed(plan, told, journal or default_journal(), asyncio.sleep, listeners):
+        yield one
 
 
 async def run(

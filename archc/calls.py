@@ -1,9 +1,12 @@
-"""Calls: what is asked of a model and what comes back. The one seam to the world is `Backend.complete`."""
+"""Calls: what is asked of a model or of the sandbox, and what comes back.
+
+The seams to the world are `Backend.complete` and `Execute`.
+"""
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, Protocol
@@ -63,6 +66,10 @@ class Request:
     def n(self) -> int:
         """How many completions are asked for."""
         return len(self.seeds)
+
+    def of(self, seeds: tuple[int, ...]) -> Request:
+        """The same for other completions."""
+        return Request(self.messages, self.sampling, seeds, self.purpose, self.schema, self.logprobs)
 
 
 class Finish(StrEnum):
@@ -292,3 +299,49 @@ class Ask(Protocol):
         logprobs: bool = False,
     ) -> tuple[Completion | Failed, ...]:
         """`prompt` names the template the messages came from, for the trace."""
+
+
+ExecutionStatus = Literal["passed", "failed", "error", "timeout", "killed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that one execution of untrusted code may use. What is over it is ended."""
+
+    seconds: float = 5.0
+    """Wall-clock time, from when the program is there."""
+    memory: int = 1 << 30
+    """Address space of each process, in bytes."""
+    output: int = 1 << 16
+    """What it prints, in bytes."""
+
+
+USUAL_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a program or a test."""
+
+    status: ExecutionStatus
+    """`failed`: an assertion did not hold; `error`: something else was raised; `killed`: it ended in its own way."""
+    message: str = ""
+    """Why it did not pass, in one line."""
+    seconds: float = 0.0
+    """Wall-clock time."""
+    stdout: str = ""
+    """What a program printed."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether all is well."""
+        return self.status == "passed"
+
+
+class Execute(Protocol):
+    """Runs tests on a program, where neither can do harm. Failures are values, never exceptions."""
+
+    async def __call__(
+        self, program: str, tests: Sequence[str], limits: Limits = USUAL_LIMITS
+    ) -> tuple[Outcome | Failed, ...]:
+        """One outcome for each test, in their order. The same test of the same program is run once only."""

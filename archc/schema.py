@@ -16,7 +16,7 @@ from archc import backends, ops
 from archc.ir.control import Control, parameters_with
 from archc.ir.region import Region
 from archc.ir.statistics import ABOUT, UNITS
-from archc.spec.model import Budget, SharedOptions
+from archc.spec.model import Aims, Budget, SharedOptions
 
 Schema = dict[str, Any]
 
@@ -91,6 +91,7 @@ def json_schema() -> Schema:
                 "description": "Conditions over the params, such as `k * n <= 24`. They prune the space of choices.",
                 "default": [],
             },
+            "search": _embedded(Aims, defs) | {"description": "What `archc search` looks for; runs do not read it."},
             "pipeline": _ref("sequence") | {"minItems": 1, "description": "The steps, in order."},
             "archon": {
                 "type": "object",

@@ -10,7 +10,7 @@ from archc.calls import Failed
 
 
 class Facet(StrEnum):
-    """What an op may know of a candidate (`tests`: of the question) beside its text."""
+    """What an op may know of a candidate (`tests`, `asserts`: of the question) beside its text."""
 
     CRITIQUE = "critique"
     SCORE = "score"
@@ -18,10 +18,11 @@ class Facet(StrEnum):
     ANSWER = "answer"
     LOGPROB = "logprob"
     TESTS = "tests"
+    ASSERTS = "asserts"
 
 
 Facets = frozenset[Facet]
-OF_CANDIDATES: Facets = frozenset(Facet) - {Facet.TESTS}
+OF_CANDIDATES: Facets = frozenset(Facet) - {Facet.TESTS, Facet.ASSERTS}
 """The facets that describe a candidate's text, and so end with it."""
 
 
@@ -140,6 +141,9 @@ class CandidateSet:
     candidates: tuple[Candidate, ...] = ()
     failed: tuple[Failed, ...] = ()
     tests: tuple[str, ...] = ()
+    """Statements that a judge can check."""
+    asserts: tuple[str, ...] = ()
+    """Tests in Python that can be run."""
 
     def __len__(self) -> int:
         return len(self.candidates)
@@ -156,4 +160,5 @@ class CandidateSet:
             candidates=tuple(c for part in parts for c in part.candidates),
             failed=tuple(f for part in parts for f in part.failed),
             tests=tuple(dict.fromkeys(t for part in parts for t in part.tests)),
+            asserts=tuple(dict.fromkeys(t for part in parts for t in part.asserts)),
         )

@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from archc.sandbox.outcome import Outcome
+from archc.calls import Outcome
 from archc.sandbox.pool import Sandbox
 from archc.sandbox.walls import WALLS
 

@@ -10,16 +10,31 @@ import asyncio
 import selectors
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from archc import api
-from archc.calls import Backend, BackendOptions, CallError, Capabilities, Completion, KeyFor, Request, Usage
+from archc.calls import (
+    USUAL_LIMITS,
+    Backend,
+    BackendOptions,
+    CallError,
+    Capabilities,
+    Completion,
+    KeyFor,
+    Limits,
+    Outcome,
+    Request,
+    Usage,
+)
 from archc.ir.graph import Model
 from archc.planning.plan import Plan
+from archc.runtime.engine import World
 from archc.runtime.run import Run
-from archc.runtime.session import Session, World
+from archc.runtime.session import Session
 from archc.runtime.trace import Event, Listener
+from archc.sandbox.pool import Sandbox
 from archc.source import Source
 from archc.spec.model import Budget
 
@@ -149,6 +164,47 @@ class Scripted(Backend):
         return answer if isinstance(answer, Completion) else Completion(answer, usage=usage_of(request, answer, i))
 
 
+class ScriptedSandbox(Sandbox):
+    """Says of each test what `verdict` says, after `takes` virtual seconds; runs nothing, and counts."""
+
+    workers = 2
+
+    def __init__(self, verdict: Callable[[str, str], str] | None = None, takes: float = 0.0) -> None:
+        self._verdict, self._takes = verdict or by_chance, takes
+        self.tested: list[tuple[str, str]] = []
+        self.cancelled = self.running = self.most_running = 0
+        self.begun = asyncio.Event()
+        """That a test runs."""
+
+    async def start(self) -> None:
+        """Is there."""
+
+    async def close(self) -> None:
+        assert self.running == 0
+
+    async def test(
+        self, program: str, test: str, entry: str | None = None, limits: Limits = USUAL_LIMITS, trusted: str = ""
+    ) -> Outcome:
+        self.tested.append((program, test))
+        self.running += 1
+        self.begun.set()
+        self.most_running = max(self.most_running, self.running)
+        try:
+            await asyncio.sleep(self._takes)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.running -= 1
+        said = self._verdict(program, test)
+        return Outcome("failed", said) if said else Outcome("passed")
+
+
+def by_chance(program: str, test: str) -> str:
+    """A verdict that the texts decide."""
+    return "no" if sha256(f"{program}|{test}".encode(errors="replace")).digest()[0] % 2 else ""
+
+
 def usage_of(request: Request, text: str, i: int) -> Usage:
     """What an honest server counts: four bytes a token, never above `max_tokens`; the prompt once."""
     written = min(-(-len(text.encode(errors="replace")) // 4), request.sampling.max_tokens)
@@ -179,8 +235,8 @@ def with_concurrency(plan: Plan, concurrency: int) -> Plan:
     return replace(plan, graph=replace(plan.graph, models=models))
 
 
-def world(backend: Backend | Mapping[str, Backend]) -> World:
-    """A world of virtual time with one backend for all models, or one by name."""
+def world(backend: Backend | Mapping[str, Backend], sandbox: Sandbox | None = None) -> World:
+    """A world of virtual time with one backend for all models, or one by name, and a sandbox that runs nothing."""
 
     def connect(model: Model, key_for: KeyFor) -> Backend:
         one = backend if isinstance(backend, Backend) else backend[model.name]
@@ -190,7 +246,9 @@ def world(backend: Backend | Mapping[str, Backend]) -> World:
                 one.name = model.name  # another model, and so other calls
         return one
 
-    return World(now, asyncio.sleep, lambda place, variable: None, connect)
+    return World(
+        now, asyncio.sleep, lambda place, variable: None, connect, sandbox=lambda: sandbox or ScriptedSandbox()
+    )
 
 
 def session(
@@ -202,10 +260,11 @@ def session(
     budget: Budget | None = None,
     listeners: Iterable[Listener] = (),
     name: str = "",
+    sandbox: Sandbox | None = None,
 ) -> Session:
     """A session in that world."""
     return Session(
-        plan, world(backend), seed=seed, journal=journal, budget=budget, listeners=tuple(listeners), name=name
+        plan, world(backend, sandbox), seed=seed, journal=journal, budget=budget, listeners=tuple(listeners), name=name
     )
 
 

@@ -1,4 +1,4 @@
-"""A context for one op, with a function in the place of the models. It records what was asked and noted."""
+"""A context for one op, with functions in the place of models and sandbox. It records what was asked and noted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archc.calls import Completion, Conversation, Failed, Message, Sampling
+from archc.calls import USUAL_LIMITS, Completion, Conversation, Failed, Limits, Message, Outcome, Sampling
 from archc.ir.op import Op
 from archc.values import Candidate, CandidateSet
 
@@ -40,10 +40,13 @@ class ScriptedContext:
         question: str | Conversation,
         replies: Replies,
         order: Callable[[int], Sequence[int]] = lambda count: range(count)[::-1],
+        outcome: Callable[[str, str], Outcome | Failed] = lambda program, test: Outcome("passed"),
     ) -> None:
         self.question = (Message("user", question),) if isinstance(question, str) else question
         self._replies, self._order = replies, order
+        self._outcome = outcome
         self.asked: list[Asked] = []
+        self.executed: list[tuple[str, str]] = []
         self.notes: list[tuple[str, dict[str, Any]]] = []
 
     async def ask(
@@ -66,6 +69,13 @@ class ScriptedContext:
             drawn.append(reply if isinstance(reply, Failed) else Completion(reply))
         return tuple(drawn)
 
+    async def execute(
+        self, program: str, tests: Sequence[str], limits: Limits = USUAL_LIMITS
+    ) -> tuple[Outcome | Failed, ...]:
+        await asyncio.sleep(0)
+        self.executed += [(program, test) for test in tests]
+        return tuple(self._outcome(program, test) for test in tests)
+
     def order(self, count: int) -> tuple[int, ...]:
         return tuple(self._order(count))
 
@@ -78,9 +88,9 @@ class ScriptedContext:
         return [event for event, _ in self.notes]
 
 
-def candidates(*texts: str, tests: tuple[str, ...] = ()) -> CandidateSet:
+def candidates(*texts: str, tests: tuple[str, ...] = (), asserts: tuple[str, ...] = ()) -> CandidateSet:
     """A set of bare candidates."""
-    return CandidateSet(tuple(Candidate.of(text) for text in texts), tests=tests)
+    return CandidateSet(tuple(Candidate.of(text) for text in texts), tests=tests, asserts=asserts)
 
 
 def run(op: Op, ctx: ScriptedContext, before: CandidateSet) -> CandidateSet:

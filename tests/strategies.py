@@ -54,6 +54,7 @@ _ALWAYS: dict[str, st.SearchStrategy[Any]] = {
 }
 _SMALL = st.integers(1, 4)
 _YES = st.booleans()
+_CHECKERS = st.sampled_from(["judge", "code"])
 
 
 Made = tuple[dict[str, Any], State]
@@ -64,12 +65,13 @@ def _generate(draw: st.DrawFn, state: State) -> Made:
     more = {"use_tests": _YES} if Facet.TESTS in state.facets else {}
     texts = {"prompt": st.sampled_from(PROMPTS), "system": st.sampled_from(("Be brief.", ""))}
     stop = st.lists(st.sampled_from(["\n", "#"]), max_size=2)
-    args = _asks(draw, n=_SMALL, stop=stop, logprobs=_YES, **texts, **more)
+    args = _asks(draw, n=st.integers(1, 6), batch=_SMALL, stop=stop, logprobs=_YES, **texts, **more)
     return args, state.fresh(Facet.LOGPROB) if args.get("logprobs") else state.fresh()
 
 
 def _write_tests(draw: st.DrawFn, state: State) -> Made:
-    return _asks(draw, n=_SMALL, repair=_YES), state.plus(Facet.TESTS)
+    args = _asks(draw, n=_SMALL, repair=_YES, kind=st.sampled_from(["statements", "code"]))
+    return args, state.plus(Facet.ASSERTS if args.get("kind") == "code" else Facet.TESTS)
 
 
 def _critique(draw: st.DrawFn, state: State) -> Made:
@@ -91,11 +93,17 @@ def _refine(draw: st.DrawFn, state: State) -> Made:
 
 
 def _verify(draw: st.DrawFn, state: State) -> Made:
-    args = _asks(draw, votes=st.integers(1, 3), reason=_YES, filter=_YES, repair=_YES)
+    args = _asks(
+        draw, votes=st.integers(1, 3), reason=_YES, filter=_YES, repair=_YES, by=_CHECKERS, first_k=st.integers(1, 2)
+    )
     return args, state.plus(Facet.VERDICT) if args.get("filter", True) else state.plus(Facet.VERDICT, Facet.SCORE)
 
 
 def _evaluate(draw: st.DrawFn, state: State) -> Made:
+    if Facet.ASSERTS in state.facets and (Facet.TESTS not in state.facets or draw(_YES)):
+        policies = st.sampled_from(["all_pass", "top_k", "first_k", "agreement"])
+        args = draw(st.fixed_dictionaries({"policy": policies}, optional={"k": _SMALL, "given": _YES}))
+        return {"by": "execution", **args}, state.plus(Facet.SCORE, Facet.VERDICT)
     args = _asks(draw, policy=st.sampled_from(["all_pass", "top_k", "first_k"]), k=_SMALL, repair=_YES)
     return args, state.plus(Facet.SCORE, Facet.VERDICT)
 
@@ -135,7 +143,7 @@ OPS: dict[str, tuple[Callable[[st.DrawFn, State], Made], Callable[[State], bool]
     "extract": (_extract, lambda state: state.candidates),
     "select": (_select, lambda state: state.candidates),
     "refine": (_refine, lambda state: state.candidates and bool(state.among(Facet.CRITIQUE, Facet.VERDICT))),
-    "evaluate": (_evaluate, lambda state: state.candidates and Facet.TESTS in state.facets),
+    "evaluate": (_evaluate, lambda state: state.candidates and bool(state.among(Facet.TESTS, Facet.ASSERTS))),
     "vote": (_vote, lambda state: state.candidates and Facet.ANSWER in state.facets),
 }
 """How to make a step of each op, and where it may stand. A test says if archc has others."""

@@ -20,6 +20,7 @@ from archc import api, ops
 from archc.ir.control import Control
 from archc.ir.show import show
 from archc.ir.statistics import ABOUT, UNITS, needed
+from archc.passes import ORDER
 from archc.source import Source
 from archc.spec.space.points import Point, Space
 
@@ -104,6 +105,23 @@ def test_pairs_in_the_documentation_mean_the_same(one: Snippet, other: Snippet) 
     assert [h.path for h in space.holes] == [h.path for h in api.space(other.source).holes]
     for point in points(space):
         assert graph(one.source, point) == graph(other.source, point)
+
+
+OPTIMISED = [snippet for snippet in SNIPPETS if snippet.at.startswith("optimiser.md")]
+
+
+@pytest.mark.parametrize("snippet", OPTIMISED, ids=lambda snippet: snippet.at)
+def test_what_the_page_on_the_optimiser_shows_is_optimised(snippet: Snippet) -> None:
+    above = (ROOT / "docs" / "optimiser.md").read_text(encoding="utf-8").splitlines()[: snippet.line]
+    heading = next(line for line in reversed(above) if line.startswith("## "))
+
+    assert [saving.name for saving in api.compile(snippet.source).savings] == [heading.removeprefix("## ")]
+
+
+def test_the_page_on_the_optimiser_has_every_pass_in_order() -> None:
+    page = (ROOT / "docs" / "optimiser.md").read_text(encoding="utf-8")
+
+    assert re.findall(r"^## (\w+_\w+)$", page, re.MULTILINE) == [run.__name__ for run in ORDER]
 
 
 def test_the_page_on_the_language_has_pairs() -> None:

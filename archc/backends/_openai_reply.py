@@ -92,7 +92,7 @@ def read_completions(
     """
     try:
         reply = _Reply.model_validate_json(raw)
-        json.loads(raw.decode(), object_pairs_hook=_without_doubles, parse_int=str, parse_float=str)
+        _DOUBLES.decode(raw.decode())
     except ValidationError as error:
         raise _bad_body(raw, error, peer) from None
     except ValueError as error:
@@ -126,6 +126,8 @@ def split_usage(usage: object, messages: Conversation, texts: Sequence[str]) -> 
         total = max(total, (_count(told.get("total_tokens")) or 0) - prompt)
         parts = _shares(total, [size + 1 for size in sizes])
     reasons = _shares(min(thought, sum(parts)), parts)
+    if len(parts) == 1:
+        return [Usage(prompt, parts[0], cached, reasons[0])]
     first, *rest = zip(parts, reasons, strict=True)
     return [Usage(prompt, first[0], cached, first[1]), *(Usage(0, part, 0, reason) for part, reason in rest)]
 
@@ -168,6 +170,10 @@ def _without_doubles(pairs: list[tuple[str, object]]) -> None:
         if name in seen:
             raise ValueError(f"the key `{name[:40]}` twice")
         seen.add(name)
+
+
+_DOUBLES = json.JSONDecoder(object_pairs_hook=_without_doubles, parse_int=str, parse_float=str)
+"""Makes nothing of a text: what numbers mean, nobody asks it."""
 
 
 def _ordered(choices: list[_Choice]) -> list[_Choice]:
@@ -228,6 +234,8 @@ def _detail(told: Mapping[str, Any], part: str, name: str) -> int:
 
 def _shares(total: int, weights: Sequence[int]) -> list[int]:
     """Whole numbers near `total * weight / sum(weights)` that add up to `total`."""
+    if len(weights) == 1:
+        return [total]
     whole = sum(weights) or 1  # all are 0 only where the total is
     ends = [total * until // whole for until in accumulate(weights)]
     return [end - start for start, end in zip([0, *ends], ends, strict=False)]

@@ -10,14 +10,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import TYPE_CHECKING
 
+from archc.address import Address
 from archc.backends._openai_reply import Peer
 from archc.backends.probe import UNKNOWN, Known
 from archc.calls import CallError, Conversation, FailureKind
-
-if TYPE_CHECKING:
-    import yarl
 
 AVOID_S = 5.0
 """How long a server that failed gets nothing, the first time; then twice as long each time."""
@@ -37,7 +34,7 @@ class Replica:
     """One server and how it is doing."""
 
     peer: Peer
-    url: yarl.URL
+    url: Address
     known: Known = UNKNOWN
     outstanding: int = 0
     avoid_until: float = 0.0

@@ -1,4 +1,4 @@
-"""Wire: one POST to a server that is not trusted, bounded in time and in size; what is odd is never half accepted.
+"""Wire: one request to a server that is not trusted, bounded in time and in size; what is odd is never half accepted.
 
 TLS is verified, and nothing turns that off. Redirects are not followed, cookies not kept, proxies of the environment
 not used. Whatever the server does, only `CallError` is raised.
@@ -7,38 +7,15 @@ not used. Whatever the server does, only `CallError` is raised.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
 
+from archc.address import Address
+from archc.backends._http import Connection, Late, Pool
 from archc.backends._openai_reply import Peer
+from archc.backends._reading import MAX_BYTES, Broken, BrokenOff, Reply
 from archc.calls import CallError, FailureKind
-
-if TYPE_CHECKING:
-    import aiohttp
-    import yarl
-
-MAX_BYTES = 32 * 2**20
-"""The most that is read of a reply, before and after decompression."""
-
-MAX_HEADERS = 100
-"""The most header lines of a reply, the status line among them."""
-
-MAX_HEADER_BYTES = 8190
-"""The longest of them."""
-
-IDLE_CONNECTION_S = 4.0
-"""How long a connection waits for the next request: uvicorn drops it after 5 s, and a request could meet that."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A whole reply. `body` is not compressed; it may be cut behind `MAX_BYTES`."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,114 +32,83 @@ class Wire:
     """The connections of one backend. Made in the event loop that uses it."""
 
     def __init__(self, waits: Waits, keep_alive: bool) -> None:
-        import aiohttp
-
         self._waits = waits
-        self._session = aiohttp.ClientSession(
-            connector=_connector(keep_alive),
-            # The other limits are kept here: aiohttp's total is rounded up, and it knows no first byte.
-            timeout=aiohttp.ClientTimeout(total=None, connect=waits.connect),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={
-                "Content-Type": "application/json",
-                "Accept": "application/json",
-                "Accept-Encoding": "identity",
-                "User-Agent": "archc",
-            },
-            auto_decompress=False,
-            max_headers=MAX_HEADERS,
-            max_line_size=MAX_HEADER_BYTES,
-            max_field_size=MAX_HEADER_BYTES,
-        )
+        self._keep_alive = keep_alive
+        self._pool = Pool(keep_alive)
 
     async def close(self) -> None:
         """Closes all connections. May be called twice."""
-        await self._session.close()
+        await self._pool.close()
 
-    async def post(self, peer: Peer, url: yarl.URL, body: bytes | None, until: float) -> Reply:
+    async def post(self, peer: Peer, url: Address, body: bytes | None, until: float) -> Reply:
         """The reply to `body`, if it is there before the loop's time is `until`. Leaving early closes the connection.
 
-        Without a body it is a GET. Raises `CallError`.
+        Without a body it is a GET. The reply's body is not compressed. Raises `CallError`.
         """
-        import aiohttp
-
-        clock = asyncio.get_running_loop().time
-        first, idle = self._waits.first_byte, self._waits.idle
-        chunks: list[bytes] = []
-        size = 0
-        limit = asyncio.timeout_at(until if first is None else min(until, clock() + first))
+        waits = self._waits
+        connection = self._pool.kept(url) or await self._connected(peer, url, until)
+        request = _head(peer, url, body, self._keep_alive) + (body or b"")
         try:
-            async with (
-                limit,
-                self._session.request(
-                    "GET" if body is None else "POST", url, data=body, headers=_headers(peer), allow_redirects=False
-                ) as response,
-            ):
-                async for chunk in response.content.iter_any():
-                    chunks.append(chunk)
-                    size += len(chunk)
-                    if size > MAX_BYTES:
-                        break
-                    limit.reschedule(until if idle is None else min(until, clock() + idle))
-                status, headers = response.status, response.headers
-        except (aiohttp.ClientError, OSError) as error:
-            if limit.expired():
-                failure = self._late(peer, (limit.when() or until) >= until, bool(chunks))
-            else:
-                failure = network_failure(error, peer)
+            reply = await connection.exchange(request, until, waits.first_byte, waits.idle)
+        except Late as late:
+            failure = self._late(peer, late, until)
+        except Broken:
+            failure = CallError(FailureKind.BAD_RESPONSE, f"{peer.url} does not speak HTTP as it should", billed=True)
+        except (BrokenOff, OSError) as error:
+            said = peer.clean(f"{peer.url}: {error}") if str(error) else f"{peer.url} broke off"
+            failure = CallError(FailureKind.CONNECTION, said, billed=True)  # once it was sent, it may be charged for
         else:
-            return Reply(status, headers, _plain(b"".join(chunks), status, headers, peer))
-        # Not inside the `except`: aiohttp's errors hold the request's headers, and so the key.
+            self._pool.give_back(url, connection)
+            return _plain(reply, peer)
+        # Not inside the `except`: the traceback holds the request, and so the key.
         raise failure
 
-    def _late(self, peer: Peer, is_over: bool, has_begun: bool) -> CallError:
+    async def _connected(self, peer: Peer, url: Address, until: float) -> Connection:
+        try:
+            async with asyncio.timeout_at(min(until, asyncio.get_running_loop().time() + self._waits.connect)):
+                return await self._pool.connected(url)
+        except (OSError, TimeoutError) as error:
+            failure = unconnected(error, peer)
+        raise failure
+
+    def _late(self, peer: Peer, late: Late, until: float) -> CallError:
         waits = self._waits
-        if is_over:
+        if late.deadline >= until:
             said = f"no whole answer from {peer.url} within {waits.total:g} s (`timeout`)"
-        elif has_begun:
+        elif late.begun:
             said = f"{peer.url} began to answer, then sent nothing for {waits.idle:g} s (`idle_timeout`)"
         else:
             said = f"{peer.url} did not begin to answer within {waits.first_byte:g} s (`first_byte_timeout`)"
         return CallError(FailureKind.TIMEOUT, said, billed=True)
 
 
-def _connector(keep_alive: bool) -> aiohttp.TCPConnector:
-    import aiohttp
-
-    class Connector(aiohttp.TCPConnector):
-        """Takes no connection again on which something came that nobody had asked for.
-
-        aiohttp does, and gives the late second answer to one request as the answer to the next.
-        """
-
-        async def _get(self, *args: Any) -> Any:
-            while found := await super()._get(*args):
-                if not (found.protocol and found.protocol.should_close):
-                    return found
-                found.close()
-            return None
-
-    # The runtime limits concurrency; aiohttp's own limit would cap it silently.
-    if not keep_alive:
-        return Connector(limit=0, force_close=True)
-    return Connector(limit=0, keepalive_timeout=IDLE_CONNECTION_S)
-
-
-def _headers(peer: Peer) -> dict[str, str]:
+def _head(peer: Peer, url: Address, body: bytes | None, keep_alive: bool) -> bytes:
     key = peer.key.reveal()
-    return {"Authorization": f"Bearer {key}"} if key else {}
+    about_body = [] if body is None else ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    lines = [
+        f"{'GET' if body is None else 'POST'} {url.path} HTTP/1.1",
+        f"Host: {url.authority}",
+        "User-Agent: archc",
+        "Accept: application/json",
+        "Accept-Encoding: identity",
+        *about_body,
+        *([f"Authorization: Bearer {key}"] if key else []),
+        *([] if keep_alive else ["Connection: close"]),
+        "\r\n",
+    ]
+    return "\r\n".join(lines).encode()
 
 
-def _plain(raw: bytes, status: int, headers: Mapping[str, str], peer: Peer) -> bytes:
-    """The body without the compression that archc asked to leave. A failure whose body can't be read has none."""
-    encoding = headers.get("Content-Encoding", "identity").strip().lower()
+def _plain(reply: Reply, peer: Peer) -> Reply:
+    """Without the compression that archc asked to leave. A failure whose body can't be read has none."""
+    encoding = reply.headers.get("content-encoding", "identity").lower()
     if encoding in ("", "identity"):
-        return raw
+        return reply
     try:
-        return _inflated(raw, encoding)
+        return replace(reply, body=_inflated(reply.body, encoding))
     except (ValueError, zlib.error) as error:
-        if not 200 <= status < 300:
-            return b""
+        if not 200 <= reply.status < 300:
+            return replace(reply, body=b"")
         reason = f"{peer} sent a compressed answer that can't be read: {peer.clean(str(error))}"
         raise CallError(FailureKind.BAD_RESPONSE, reason, billed=True) from None
 
@@ -178,19 +124,12 @@ def _inflated(raw: bytes, encoding: str) -> bytes:
     return body
 
 
-def network_failure(error: Exception, peer: Peer) -> CallError:
-    """What a request that brought no reply means. Once it was sent, the server may have charged for it."""
-    import aiohttp
-
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
+def unconnected(error: Exception, peer: Peer) -> CallError:
+    """What it means that there is no connection: nothing was sent, so nothing is charged for."""
+    if isinstance(error, TimeoutError):
         return CallError(FailureKind.TIMEOUT, f"no connection to {peer.url} in time (`connect_timeout`)")
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        why = peer.clean(str(error.certificate_error))
+    if isinstance(error, ssl.SSLCertVerificationError):
+        why = peer.clean(error.verify_message)
         return CallError(FailureKind.CONNECTION, f"{peer.url} can't show that it is that server: {why}")
-    if isinstance(error, aiohttp.ClientConnectorError):
-        why = error.os_error.strerror or str(error.os_error)
-        return CallError(FailureKind.CONNECTION, peer.clean(f"no connection to {peer.url}: {why}"))
-    if isinstance(error, aiohttp.ClientResponseError):
-        return CallError(FailureKind.BAD_RESPONSE, f"{peer.url} does not speak HTTP as it should", billed=True)
-    said = peer.clean(f"{peer.url}: {error}") if str(error) else f"{peer.url} broke off"
-    return CallError(FailureKind.CONNECTION, said, billed=True)
+    why = getattr(error, "strerror", None) or str(error)
+    return CallError(FailureKind.CONNECTION, peer.clean(f"no connection to {peer.url}: {why}"))

@@ -10,13 +10,15 @@ from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, JsonValue, PositiveFloat
+from pydantic_core import to_json
 
 from archc.address import Address
 from archc.backends import probe
 from archc.backends._engine import EngineOptions
 from archc.backends._openai_reply import Peer, Rejected, clean, read_completions, read_failure
+from archc.backends._reading import MAX_BYTES
 from archc.backends._replicas import UNWELL, Replica, Replicas
-from archc.backends._wire import MAX_BYTES, Waits, Wire
+from archc.backends._wire import Waits, Wire
 from archc.calls import Backend, BackendOptions, CallError, Capabilities, Completion, FailureKind, KeyFor, Request
 from archc.diagnostics import RunError
 from archc.errors import UnusableKey
@@ -41,6 +43,10 @@ def _foreign(body: dict[str, JsonValue]) -> dict[str, JsonValue]:
     taken = sorted(_OWN & body.keys())
     if taken:
         raise ValueError(f"archc itself sets {', '.join(taken)}")
+    try:
+        json.dumps(body, allow_nan=False)
+    except ValueError:
+        raise ValueError("JSON has no infinite numbers, and none that is no number") from None
     return body
 
 
@@ -203,7 +209,7 @@ class OpenAI(Backend):
         if request.schema is not None and self._takes_schema and request.schema not in without:
             body |= self._constraint(request.schema)
         try:
-            return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+            return to_json(body)
         except ValueError as error:
             reason = f"the request can't be written as JSON: {clean(str(error), Secret())}"
             raise CallError(FailureKind.BAD_REQUEST, reason) from None

@@ -86,14 +86,11 @@ class Peek:
         return said if isinstance(said, dict) else None
 
 
-def place_of(base_url: str, route: str) -> Any:
+def place_of(base_url: str, route: str) -> Address:
     """Where a route of a server is: `/v1/…` below its base URL, all others beside that."""
-    import yarl
-
     address = Address.parse(base_url)
     below = address.path + route.removeprefix("/v1") if route.startswith("/v1/") else None
-    path = below or address.path.removesuffix("/v1") + route
-    return yarl.URL.build(scheme=address.scheme, host=address.host, port=address.port, path=path, encoded=True)
+    return replace(address, path=below or address.path.removesuffix("/v1") + route)
 
 
 async def connect(wire: Wire, peer: Peer) -> Known:
@@ -113,8 +110,9 @@ async def probe(url: str, model: str, key: str, *, ask: bool) -> tuple[Known, st
 
     With `ask`, what no route tells is tried by requests of a few tokens. Raises RunError if there is no such server.
     """
-    wire = Wire(Waits(ASK_S, LOOK_S, None, None), keep_alive=True)
-    peek = Peek(wire, Peer(model, url, Secret(key)), ASK_S if ask else LOOK_S)
+    seconds = ASK_S if ask else LOOK_S
+    wire = Wire(Waits(seconds, LOOK_S, None, None), keep_alive=True)
+    peek = Peek(wire, Peer(model, url, Secret(key)), seconds)
     try:
         kind, version, about = await _kind(peek)
         known = await _look(peek, kind, version, about)

@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, PositiveInt
 
+from archc.backends import _world_code
 from archc.backends._world import Judge, Scene, filler, is_right, wrong_answer
 from archc.calls import (
     Backend,
@@ -49,6 +50,9 @@ class Simulated(Backend):
     and what the request is for, and on nothing else: not on other completions, the order of requests, or the process.
     The draws are the same whatever `skill` and `judgement` are, so that a model with more skill is right wherever
     one with less is; `max_tokens` and `stop` only cut the text.
+
+    A question that holds `def NAME(` is answered with a function; tests in Python are each right with probability
+    `judgement`, and checking programs as a judge is.
 
     An answer drawn with other answers in view (fenced candidates: `fuse`, `refine`) is right with probability
     `max(skill, min(share, judgement))`, where `share` is the share of right ones among those shown.
@@ -138,15 +142,26 @@ class Simulated(Backend):
                 return Judge(request.schema, scene, options.judgement, rng).write()
             except (ValueError, TypeError) as error:
                 raise CallError(FailureKind.BAD_REQUEST, f"the schema can't be followed: {error}") from None
+        if request.purpose.prompt == "code":
+            return self._code(request, scene, rng)
         if request.purpose.prompt in _REMARKS:
             return filler(rng, options.verbosity)
-        return self._answer(scene, rng)
+        return self._answer(scene, rng, _world_code.function_asked_for(request.purpose.question))
 
-    def _answer(self, scene: Scene, rng: Random) -> str:
+    def _code(self, request: Request, scene: Scene, rng: Random) -> str:
+        options = self._options
+        if scene.rights:
+            return _world_code.check(scene.truth, options.judgement, rng)
+        name, prompt = _world_code.function_asked_for(request.purpose.question), request.messages[-1].content
+        return _world_code.tests(name, scene.truth, prompt, options.judgement, options.wrong_answers, rng)
+
+    def _answer(self, scene: Scene, rng: Random, function: str) -> str:
         options = self._options
         share = sum(scene.rights) / len(scene.rights) if scene.rights else 0.0
         right = rng.random() < max(options.skill, min(share, options.judgement))
         wrong = wrong_answer(scene.truth, rng.randrange(options.wrong_answers))
+        if function:
+            return _world_code.function(function, scene.truth if right else wrong, rng, options.verbosity)
         reasoning = filler(rng, max(1, options.verbosity - 5))
         return f"{reasoning}\nTherefore the answer is {scene.truth if right else wrong}."
 

@@ -6,14 +6,19 @@ import gzip
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
 from archc import errors
-from archc.bench.task import LETTERS, Keys, Task
+from archc.bench.databases import database_path, schema_of
+from archc.bench.graders import NEEDED, WITHOUT_ANSWER
+from archc.bench.gym import PREFIX, gym_task, made
+from archc.bench.hub import fetched
+from archc.bench.instructions import mistake
+from archc.bench.task import LETTERS, Keys, Task, built_in, read_task
 from archc.calls import Message
 from archc.diagnostics import SpecError, did_you_mean
 from archc.runtime import batch
@@ -30,6 +35,12 @@ class Item:
     """As it is asked."""
     golds: tuple[str, ...]
     choices: tuple[str, ...] = ()
+    record: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """All that the data says of it."""
+    database: Path | None = None
+    """The file of the database that it is about."""
+    turns: tuple[str, ...] = ()
+    """What is asked after it, with the answers in view."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +71,36 @@ def load(task: Task, selection: Selection, folder: Path | None) -> Data:
     name = match[1] if match else selection.slice
     if not match or (name and name not in task.slices):
         raise SpecError(errors.NoSuchSlice(task=task.name, slice=name, hint=did_you_mean(name, task.slices)))
-    path = _path(task, task.slices[name] if name else next(iter(task.slices.values())), folder)
-    content, records = records_of(path)
-    items = [_item(task, path, number, record) for number, record in enumerate(records, 1)]
+    path, digest, records = _records(task, name or next(iter(task.slices)), folder)
+    schemas = _schemas(task, folder)
+    items = [_item(task, path, number, record, schemas, folder) for number, record in enumerate(records, 1)]
     _refuse_twins(path, items)
     whole = len(items)
     if match[2] or match[3]:
         items = items[int(match[2] or 0) : int(match[3]) if match[3] else None]
     if selection.shuffle_seed is not None:
         Random(selection.shuffle_seed).shuffle(items)
-    return Data(tuple(items[: selection.limit]), path, sha256(content).hexdigest(), whole)
+    return Data(tuple(items[: selection.limit]), path, digest, whole)
+
+
+def _records(task: Task, slice: str, folder: Path | None) -> tuple[Path, str, list[Mapping[str, Any]]]:
+    """Where a slice is from, what names its content, and its records: a file's, else the hub's, or made."""
+    if task.family:
+        return _digested(task.slices[slice], made(task))
+    try:
+        path = _path(task, task.slices[slice], folder)
+    except SpecError:
+        if (records := fetched(task, slice)) is None:
+            raise
+        assert task.hub
+        return _digested(f"hf:{task.hub.path}/{slice}", records)
+    content, records = records_of(path)
+    return path, sha256(content).hexdigest(), records
+
+
+def _digested(name: str, records: list[Mapping[str, Any]]) -> tuple[Path, str, list[Mapping[str, Any]]]:
+    content = json.dumps(records, sort_keys=True).encode("utf-8", "backslashreplace")
+    return Path(name), sha256(content).hexdigest(), records
 
 
 def _refuse_twins(path: Path, items: Sequence[Item]) -> None:
@@ -87,7 +118,8 @@ def _path(task: Task, name: str, folder: Path | None) -> Path:
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         where = f"`{folder}`" if folder else "this folder"
-        raise SpecError(errors.NoTaskData(task=task.name, path=name, where=where))
+        hint = "\nor fetch it from the Hugging Face hub: pip install 'archc[hub]'" if task.hub else ""
+        raise SpecError(errors.NoTaskData(task=task.name, path=name, where=where, hint=hint))
     return found
 
 
@@ -113,22 +145,52 @@ def records_of(path: Path) -> tuple[bytes, list[Mapping[str, Any]]]:
     return content, records
 
 
-def _item(task: Task, path: Path, number: int, record: Mapping[str, Any]) -> Item:
+def _schemas(task: Task, folder: Path | None) -> Mapping[str, str]:
+    """The tables of databases by their names, where a file tells them."""
+    records = records_of(_path(task, task.schemas, folder))[1] if task.schemas else ()
+    return {str(record.get("id")): str(record.get("schema")) for record in records}
+
+
+def _item(
+    task: Task,
+    path: Path,
+    number: int,
+    record: Mapping[str, Any],
+    schemas: Mapping[str, str],
+    folder: Path | None,
+) -> Item:
     keys = task.keys
-    question = _at(record, keys.question)
-    choices = tuple(_texts(_at(record, keys.choices)))
-    golds = list(_golds(task, _texts(_at(record, keys.answer)), choices))
-    if not isinstance(question, str) or not golds:
-        lacking = keys.answer if isinstance(question, str) else keys.question
+    question, *turns = texts(at(record, keys.question)) or [""]
+    choices = tuple(texts(at(record, keys.choices)))
+    passages = texts(at(record, keys.passages))
+    if task.grader == "ranking":
+        passages = [f"[{number}] {text}" for number, text in enumerate(passages, 1)]
+    golds = list(_golds(task, texts(at(record, keys.answer)), choices))
+    if not question or not (golds or task.grader in WITHOUT_ANSWER):
+        lacking = keys.answer if question else keys.question
         raise SpecError(errors.BadInput(path=str(path), line=number, problem=f"it has no `{lacking}`"))
-    golds += [text for text in _texts(_at(record, keys.aliases)) if text not in golds]
-    asked = task.asked(question, choices, tuple(_texts(_at(record, keys.passages))))
-    return Item(str(record.get(keys.id, number)), asked, tuple(golds), choices)
+    golds += [text for text in texts(at(record, keys.aliases)) if text not in golds]
+    for key in (getattr(keys, name) for name in NEEDED.get(task.grader, ())):
+        if not any(texts(at(record, key))):
+            raise SpecError(errors.BadInput(path=str(path), line=number, problem=f"it has no `{key}`"))
+    if task.grader == "instructions" and (problem := mistake(record)):
+        raise SpecError(errors.BadInput(path=str(path), line=number, problem=problem))
+    parts = {name: "\n".join(texts(at(record, key))) for name, key in task.parts.items()}
+    database = None
+    if task.databases:
+        name = str(at(record, keys.database))
+        database = database_path(task.databases, name, folder)
+        if database is None or not database.is_file():
+            where = f"`{folder}`" if folder else "this folder"
+            raise SpecError(errors.NoTaskData(task=task.name, path=f"{database or name}", where=where))
+        parts["schema"] = schemas.get(name) or schema_of(database)
+    asked = task.asked(question, choices, tuple(passages), parts)
+    return Item(str(record.get(keys.id, number)), asked, tuple(golds), choices, record, database, tuple(turns))
 
 
-def _golds(task: Task, texts: Sequence[str], choices: Sequence[str]) -> Iterator[str]:
+def _golds(task: Task, answers: Sequence[str], choices: Sequence[str]) -> Iterator[str]:
     """The right answers in the form in which the grader wants them: letters for choices."""
-    for text in texts:
+    for text in answers:
         if task.grader == "choice" and choices:
             yield _letter(text.strip(), choices)
         else:
@@ -143,19 +205,21 @@ def _letter(text: str, choices: Sequence[str]) -> str:
     return LETTERS[int(text)] if text.isdecimal() and int(text) < len(choices) else text.strip("().")
 
 
-def _at(record: Mapping[str, Any], key: str) -> Any:
+def at(record: Mapping[str, Any], key: str) -> Any:
+    """What a record has at a key, which may be one within another: `meta.split`; None if there is nothing."""
     value: Any = record
     for part in key.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
     return value
 
 
-def _texts(value: Any) -> list[str]:
+def texts(value: Any) -> list[str]:
+    """The texts in a value: one, those of a list, or as JSON what is none."""
     match value:
         case None:
             return []
         case list():
-            return [text for one in value for text in _texts(one)]
+            return [text for one in value for text in texts(one)]
         case {"text": str() as text}:
             return [f"{value['title']}: {text}" if value.get("title") else text]
         case str():
@@ -166,7 +230,7 @@ def _texts(value: Any) -> list[str]:
 def questions(items: Sequence[Item], system: str) -> Iterator[batch.Item]:
     """The items as what `run_batch` answers."""
     before = (Message("system", system),) if system else ()
-    return (batch.Item(item.id, (*before, Message("user", item.question))) for item in items)
+    return (batch.Item(item.id, (*before, Message("user", item.question)), item.turns) for item in items)
 
 
 # ---- somebody's own file
@@ -188,14 +252,14 @@ def guessed(path: Path) -> tuple[Task, str]:
     _, records = records_of(path)
     found = []
     for what, known in (("a question", _QUESTION), ("a right answer", _ANSWER)):
-        key = next((key for key in known if records and all(_texts(record.get(key)) for record in records)), None)
+        key = next((key for key in known if records and all(texts(record.get(key)) for record in records)), None)
         if key is None:
             raise SpecError(errors.UnguessableKeys(path=str(path), what=what))
         found.append(key)
     question, answer = found
     choices = next((key for key in _CHOICES if all(isinstance(r.get(key), list) for r in records)), "")
     passages = "passages" if all(isinstance(r.get("passages"), list) for r in records) else ""
-    golds = [text for record in records for text in _texts(record[answer])]
+    golds = [text for record in records for text in texts(record[answer])]
     about: dict[str, Any]
     if choices:
         about = {"grader": "choice", "extract": {"kind": "letter", "choices": LETTERS}}
@@ -215,3 +279,18 @@ def guessed(path: Path) -> tuple[Task, str]:
     others = "".join(f", {word} from `{key}`" for word, key in (("choices", choices), ("passages", passages)) if key)
     said = f"took the question from `{question}`, the answer from `{answer}`{others}; graded by `{task.grader}`"
     return task, said
+
+
+def task_of(name: str) -> tuple[Task, Path | None, str]:
+    """A built-in task, or that of a file; the folder of its data where that is not the common one; what was guessed.
+
+    Raises SpecError if there is none.
+    """
+    path = Path(name)
+    match path.suffixes[-2:]:
+        case [*_, ".jsonl"] | [".jsonl", ".gz"]:
+            task, said = guessed(path)
+            return task, None, said
+        case [*_, ".yaml" | ".yml"]:
+            return read_task(path), path.parent, ""
+    return gym_task(name) if name.startswith(PREFIX) else built_in(name), None, ""

@@ -11,12 +11,11 @@ from typing import Any
 
 from archc import errors
 from archc.bench.data import Item
-from archc.bench.graders import WRONG, grade
+from archc.bench.grading import Grading
 from archc.bench.summary import Record
-from archc.bench.task import Task
 from archc.calls import NOTHING, Spend
 from archc.diagnostics import RunError, SpecError
-from archc.runtime.batch import Output
+from archc.runtime.batch import Output, turn_id
 from archc.runtime.run import Run
 from archc.runtime.trace import Event
 
@@ -39,47 +38,25 @@ class Costs:
 class Graded(Output):
     """The lines of a run: each answer graded when it is there."""
 
-    def __init__(self, folder: Path, key: str, task: Task, items: Sequence[Item], costs: Costs) -> None:
+    def __init__(self, folder: Path, key: str, grading: Grading, items: Sequence[Item], costs: Costs) -> None:
         """Raises SpecError if another spec, seed or task began the folder, or it cannot be written."""
         super().__init__(folder / ITEMS, key)
         self.run_id = ""
         """The run's in the journal, which tells it again."""
-        self._task = task
+        self._grading = grading
         self._items = {item.id: item for item in items}
         self._costs = costs
         self.records = {str(record["id"]): record for record in lines(self.path)}
         """By id, the last of each."""
 
-    def write(self, run: Run) -> None:
+    async def write(self, run: Run) -> None:
         """Grades the answer and appends it. Raises RunError if it can't, SpecError if a grader is missing."""
-        record = self._record(run)
+        queries = [turn_id(run.id, turn) for turn in range(1, len(run.earlier) + 2)]
+        spent = sum((self._costs.spent[query] for query in queries), NOTHING)
+        record = await self._grading.record(run, self._items[run.id], spent)
+        record["run_id"] = self.run_id
         self.append(record)
         self.records[run.id] = record
-
-    def _record(self, run: Run) -> dict[str, Any]:
-        item, spent = self._items[run.id], self._costs.spent[run.id]
-        answer = None if run.answer is None or run.abstained else self._task.found(run.answer)
-        graded = WRONG if answer is None else grade(self._task.grader, answer, item.golds, item.choices)
-        unasked = run.status == "exhausted" and not spent.calls
-        return {
-            "id": run.id,
-            "status": "unasked" if unasked else run.status,
-            "answer": answer,
-            "gold": list(item.golds),
-            "correct": graded.correct,
-            "score": graded.score,
-            "abstained": run.abstained,
-            "calls": spent.calls,
-            "cached": run.cached,
-            "prompt_tokens": spent.prompt,
-            "completion_tokens": spent.completion,
-            "tokens": spent.tokens,
-            "usd": spent.usd,
-            "seconds": round(run.seconds, 6),
-            "error": run.error.headline if run.error else run.exhausted or None,
-            "text": run.text,
-            "run_id": self.run_id,
-        }
 
 
 @dataclass(frozen=True)

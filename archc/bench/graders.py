@@ -8,7 +8,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Final, Literal
 
@@ -16,10 +16,46 @@ from archc import errors
 from archc.diagnostics import SpecError
 from archc.ops.extract import Extract
 
-Grader = Literal["numeric", "choice", "exact", "words", "contains", "f1", "math", "game24"]
+Grader = Literal[
+    "numeric",
+    "choice",
+    "exact",
+    "words",
+    "contains",
+    "f1",
+    "math",
+    "game24",
+    "literal",
+    "function",
+    "against",
+    "asserts",
+    "stdio",
+    "sql",
+    "sql_subset",
+    "instructions",
+    "ranking",
+    "reasoning",
+    "preference",
+]
 """`numeric` compares by value, `choice` by letter, `exact` without case and outer punctuation, `words` as SQuAD does,
 `contains` looks for a right answer within the text, `f1` counts shared words, `math` asks `math-verify`, `game24` works
-out the expression. What would have to run programs is not among them."""
+out the expression, `literal` compares values of Python. `function`, `against`, `asserts` and `stdio` run programs,
+`sql` and `sql_subset` queries. `instructions` checks what a response looks like (IFEval),
+`ranking` an order of passages, `reasoning` a solution of a puzzle; `preference` asks a judge."""
+
+WITHOUT_ANSWER: Final[frozenset[str]] = frozenset(
+    {"function", "asserts", "stdio", "instructions", "ranking", "preference"}
+)
+"""Those that need no right answer."""
+
+NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "function": ("tests", "entry"),
+    "against": ("entry",),
+    "asserts": ("tests",),
+    "stdio": ("inputs", "outputs"),
+    "ranking": ("passages", "gains"),
+}
+"""What an item must have beside its question, by the names that a task's keys give it: with no test, all would pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +65,10 @@ class Grade:
     correct: bool
     score: float
     """From 0 to 1; where there are no parts of a point, 1 for a right answer."""
+    parts: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """By name, what the task's metrics are counted from: one number, or one of each part of the item."""
+    why: str = ""
+    """Why it is wrong, where a grader can tell."""
 
 
 def whole(correct: bool) -> Grade:
@@ -45,6 +85,27 @@ def grade(grader: Grader, answer: str, golds: Sequence[str], choices: Sequence[s
         return whole(letter(answer, choices) in golds)
     grades = [_GRADERS[grader](answer, gold) for gold in golds]
     return max(grades, key=lambda one: (one.correct, one.score), default=WRONG)
+
+
+# ---- values of Python
+
+_CALL: Final = re.compile(r"\s*(?:assert\s+)?f\(.*?\)\s*==\s*", re.DOTALL)
+
+
+def is_same_literal(answer: str, gold: str) -> bool:
+    """Whether both are the same value of Python, written out (CRUXEval); `assert f(…) ==` may stand before it."""
+    known = _literal(gold)
+    return bool(known) and any(_literal(text) == known for text in (answer, _CALL.sub("", answer, count=1)))
+
+
+def _literal(text: str) -> tuple[Any, ...]:
+    """The value in a tuple, which is empty if there is none."""
+    if len(text) > _LONGEST:
+        return ()
+    try:
+        return (ast.literal_eval(text.strip().strip("`").strip()),)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        return ()
 
 
 # ---- numbers
@@ -106,7 +167,8 @@ def f1(answer: str, gold: str) -> float:
     return 2 * shared / (ours.total() + theirs.total()) if shared else 0.0
 
 
-def _exact(text: str) -> str:
+def same_text(text: str) -> str:
+    """A form in which texts look equal that differ in case, blanks, and punctuation around them only."""
     return " ".join(text.casefold().split()).strip(".,;:!?\"'()[]*` ")
 
 
@@ -142,11 +204,16 @@ _ARITHMETIC: Final[Mapping[type[ast.operator], Callable[[Any, Any], Any]]] = {
 
 def makes_24(answer: str, numbers: str) -> bool:
     """Whether an expression is 24 and uses just these numbers, as in the Game of 24; `= 24` may follow."""
+    return is_worth(answer, re.findall(r"\d+", numbers), 24)
+
+
+def is_worth(answer: str, numbers: Sequence[str], target: int) -> bool:
+    """Whether an expression has this value and uses just these numbers, each once; `= …` may follow."""
     text = answer.rpartition(":")[2].partition("=")[0].strip().replace("×", "*").replace("÷", "/")
-    if len(text) > 200 or sorted(re.findall(r"\d+", text)) != sorted(re.findall(r"\d+", numbers)):
+    if len(text) > 200 or sorted(re.findall(r"\d+", text)) != sorted(numbers):
         return False
     try:
-        return _worked_out(ast.parse(text, mode="eval").body) == 24
+        return _worked_out(ast.parse(text, mode="eval").body) == target
     except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
         return False
 
@@ -162,10 +229,11 @@ def _worked_out(node: ast.expr) -> Fraction:
 
 _GRADERS: Final[Mapping[str, Callable[[str, str], Grade]]] = {
     "numeric": lambda answer, gold: whole(value(answer) == value(gold)),
-    "exact": lambda answer, gold: whole(_exact(answer) == _exact(gold)),
+    "exact": lambda answer, gold: whole(same_text(answer) == same_text(gold)),
     "words": lambda answer, gold: whole(words(answer) == words(gold)),
     "contains": lambda answer, gold: whole(bool(words(gold)) and words(gold) in words(answer)),
     "f1": lambda answer, gold: Grade(words(answer) == words(gold), f1(answer, gold)),
     "math": lambda answer, gold: whole(is_equal_math(answer, gold)),
+    "literal": lambda answer, gold: whole(is_same_literal(answer, gold)),
     "game24": lambda answer, gold: whole(makes_24(answer, gold)),
 }

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from archc.bench.figures import figures
 from archc.bench.metrics.intervals import Estimate, bootstrap, percentile, wilson
+from archc.bench.pools import pooled
 
 Record = Mapping[str, Any]
 """One line of `items.jsonl`."""
@@ -28,21 +30,27 @@ def accuracy(records: Sequence[Record]) -> Estimate:
     return estimated(sum(record["correct"] for record in records), len(records))
 
 
-def summarised(records: Sequence[Record], items: int) -> dict[str, Any]:
+def summarised(records: Sequence[Record], items: int, metrics: Sequence[str] = ()) -> dict[str, Any]:
     """What the records come to, JSON-ready; `items` is how many there should be."""
     asked = [record for record in records if record["status"] != "unasked"]
     n = max(1, len(asked))
     scores = [record["score"] for record in asked]
     parts = {"score": asdict(bootstrap(scores, seed=0))} if any(0 < score < 1 for score in scores) else {}
+    pool = pooled(asked)
     fresh = [record["seconds"] for record in asked if not record["cached"]]  # the journal takes no time
+    judged = [record["judge"] for record in records if "judge" in record]
+    judge = {unit: sum(spent[unit] for spent in judged) for unit in ("calls", "tokens", "usd")}
     return {
         "items": items,
         "answered": len(asked),
         "accuracy": asdict(accuracy(asked)),
         **parts,
+        **({"metrics": figures(asked, metrics)} if metrics else {}),
+        **({"judge": judge} if judged else {}),
         "status": dict(sorted(Counter(record["status"] for record in records).items())),
         "errors": dict(Counter(record["error"] for record in records if record["error"]).most_common(10)),
         "per_item": {unit: sum(record[unit] for record in asked) / n for unit in ("calls", "tokens", "usd")},
         "total": {unit: sum(record[unit] for record in asked) for unit in ("calls", "cached", "tokens", "usd")},
         "seconds": {f"p{q}": percentile(fresh, q / 100) if fresh else None for q in (50, 90, 99)},
+        **({"pool": pool} if pool else {}),
     }

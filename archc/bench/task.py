@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import yaml
@@ -17,6 +18,7 @@ from archc.ops.extract import Extract
 
 BUILT_IN: Final = Path(__file__).parent / "tasks"
 LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+NO_PARTS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class _Part(BaseModel):
@@ -36,10 +38,36 @@ class Keys(_Part):
     """A list of texts, which get letters."""
     passages: str = ""
     """A list of texts, or of objects with `title` and `text`."""
+    tests: str = "tests"
+    """Tests of a program: one text, or a list."""
+    entry: str = "meta.entry_point"
+    """The function that a program must have."""
+    imports: str = "meta.imports"
+    """What tests import."""
+    inputs: str = "inputs"
+    """A list of what a program reads."""
+    database: str = "db_id"
+    """The name of a database."""
+    gains: str = "qrels"
+    """What each passage is worth by its `docid`."""
+    outputs: str = "outputs"
+    """A list of what it should print then."""
+
+
+class Hub(_Part):
+    """Where the Hugging Face hub has the data."""
+
+    path: str
+    name: str = ""
+    splits: dict[str, str]
+    """Its splits by our slices."""
+    keys: dict[str, str]
+    """Its columns by our keys."""
+    revision: str = ""
 
 
 class Task(_Part):
-    """A task. Its `prompt` has `{question}` in it, `{choices}` and `{passages}` where there are such."""
+    """A task. Its `prompt` has `{question}` in it, `{choices}`, `{passages}` and its `parts` where there are such."""
 
     name: str
     about: str = ""
@@ -47,14 +75,29 @@ class Task(_Part):
     slices: dict[str, str] = Field(min_length=1)
     """Paths of JSONL files by name of the slice, within the folder of the data or beside the task; the first is meant
     where none is named."""
+    hub: Hub | None = None
+    """Where the data is fetched from if the files are not there."""
+    family: str = ""
+    """A family of reasoning-gym, whose items are made."""
+    seed: int = 0
     keys: Keys = Keys()
+    parts: dict[str, str] = {}
+    """What else the prompt has from a record: the key of each by its name in the prompt."""
     prompt: str = "{question}"
     system: str = ""
     extract: dict[str, Any] = {}
     """Parameters of `extract`, for runs that don't extract an answer themselves. Without it, the whole text counts."""
     gold: dict[str, Any] = {}
     """The same for the right answer, where it is written out."""
+    databases: str = ""
+    """The path of a database, with `{database}` for its name; then `{schema}` in the prompt stands for its tables."""
+    schemas: str = ""
+    """A JSONL file with `schema` by `id`, where the tables are not told as the databases have them."""
     grader: Grader
+    seconds: float = Field(5.0, gt=0, le=600)
+    """The most that one test of a program, or one query, may take."""
+    metrics: list[str] = []
+    """What a run comes to beside accuracy: names of what the grader counts."""
     licence: str = ""
     source: str = ""
     noise: str = ""
@@ -80,19 +123,31 @@ class Task(_Part):
         return Extract(**self.gold) if self.gold else None
 
     def found(self, text: str) -> str:
-        """The answer within a text; the text itself, without blanks around it, where there is none."""
-        answer = self.extraction.answer(text) if self.extraction else None
+        """The answer within a text; the text itself, without blanks around it, where there is none.
+
+        A task that looks for nothing takes it with its blanks: it may be a program's.
+        """
+        if self.extraction is None:
+            return text
+        answer = self.extraction.answer(text)
         return answer.text if answer else text.strip()
 
-    def asked(self, question: str, choices: tuple[str, ...], passages: tuple[str, ...]) -> str:
+    def asked(
+        self,
+        question: str,
+        choices: tuple[str, ...] = (),
+        passages: tuple[str, ...] = (),
+        parts: Mapping[str, str] = NO_PARTS,
+    ) -> str:
         """The prompt for one question."""
         listed = "\n".join(f"({letter}) {text}" for letter, text in zip(LETTERS, choices, strict=False))
-        parts = {"{question}": question, "{choices}": listed, "{passages}": "\n\n".join(passages)}
+        known = {"question": question, "choices": listed, "passages": "\n\n".join(passages), **parts}
+        braced = {f"{{{name}}}": part for name, part in known.items()}
         text = self.prompt
         pieces = []
         while text:  # not `replace` one after the other: a question may have {choices} in it
-            at, name = min(((text.find(name), name) for name in parts if name in text), default=(len(text), ""))
-            pieces += [text[:at], parts.get(name, "")]
+            at, name = min(((text.find(name), name) for name in braced if name in text), default=(len(text), ""))
+            pieces += [text[:at], braced.get(name, "")]
             text = text[at + len(name) :]
         return "".join(pieces).strip()
 

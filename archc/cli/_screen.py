@@ -144,7 +144,7 @@ class BatchScreen:
 def cost_table(
     plan: Plan, tallies: dict[str, NodeTally], now: float | None = None, flying: Mapping[str, int] | None = None
 ) -> Table:
-    """Candidates, calls (made, at most, from the journal), tokens, seconds and cost of each node.
+    """Candidates, calls (made, at most, from the journal), tokens, seconds and cost of each node; what was executed.
 
     `now`, in seconds since the session began, and `flying`, calls in flight by node, are for work that goes on.
     """
@@ -171,6 +171,10 @@ def cost_table(
             _add(total, tally)
     table.add_section()
     table.add_row("", "total", "", "", *_numbers(total, plan.cost.calls.hi))
+    executed = {node.id: tallies[node.id].executed for node in plan.graph.every if node.op.executes}
+    if any(executed.values()):
+        table.caption = "tests run: " + ", ".join(f"{name} {tests:,}" for name, tests in executed.items())
+        table.caption_justify = "left"
     return table
 
 
@@ -202,20 +206,30 @@ def note_line(note: Event) -> str | None:
             return f"{node}: {note['fallback']} ({note['reason']})"
         case "failed":
             return f"{node}: a {note['what']} failed ({note['reason']})"
+    told = _told(note)
+    return f"{node}: {told}" if told else None
+
+
+def _told(note: Event) -> str | None:
+    """How a step came to what it gives."""
+    match note["note"]:
         case "vote":
             votes = sorted(note["histogram"].items(), key=lambda vote: -vote[1])
             shown = ", ".join(f"{answer!r} {weight:g}" for answer, weight in votes[:8])
-            return f"{node}: {note['share']:.0%} for the winner ({shown}{', …' if len(votes) > 8 else ''})"
+            return f"{note['share']:.0%} for the winner ({shown}{', …' if len(votes) > 8 else ''})"
+        case "agreement":
+            shown = f"{note['programs']} of {note['of']} programs pass the same {note['tests']} tests"
+            return f"{shown} ({note['groups']} groups)"
         case "way":
-            return f"{node}: took `{note['taken']}`"
+            return f"took `{note['taken']}`"
         case "enough":
-            return f"{node}: enough after {note['copies']} of at most {note['of']}"
+            return f"enough after {note.get('copies') or note['samples']} of at most {note['of']}"
         case "won":
-            return f"{node}: took branch {', '.join(str(index + 1) for index in note['branches'])}"
+            return f"took branch {', '.join(str(index + 1) for index in note['branches'])}"
         case "asked":
-            return f"{node}: asked {', '.join(note['models'])}"
+            return f"asked {', '.join(note['models'])}"
         case "abstained":
-            return f"{node}: no answer rather than one of {note['of']}"
+            return f"no answer rather than one of {note['of']}"
     return None
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from signal import SIGINT
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 from rich.console import Console
@@ -22,6 +22,17 @@ from archc.spec.model import Budget
 T = TypeVar("T")
 
 
+class Stoppable(Protocol):
+    """What Ctrl-C stops."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing more is sent."""
+
+    def stop(self) -> None:
+        """Sends nothing more."""
+
+
 def shown(text: str) -> str:
     """The text with control characters, which could steer a terminal, and half surrogate pairs as escapes."""
     return _CONTROL.sub(lambda m: f"\\x{ord(m[0]):02x}", text).encode("utf-8", "backslashreplace").decode()
@@ -30,7 +41,7 @@ def shown(text: str) -> str:
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-async def to_its_end(work: Coroutine[Any, Any, T], session: Session, console: Console) -> T:
+async def to_its_end(work: Coroutine[Any, Any, T], session: Stoppable, console: Console) -> T:
     """What the work comes to; the first Ctrl-C only ends the sending, the second one cancels everything."""
     loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
 

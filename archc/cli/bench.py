@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Iterator, Sequence
+import re
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,18 +14,21 @@ import typer
 from rich.console import Console
 
 import archc
-from archc import api
-from archc.bench.baselines import baselines
+from archc import api, errors
+from archc.bench.baselines import Rival, baselines
 from archc.bench.compare import Comparison
-from archc.bench.data import Selection, guessed, load
+from archc.bench.data import Selection, load, task_of
 from archc.bench.folder import Graded
+from archc.bench.judging import Judge, judge_plan, rival_answers
 from archc.bench.measure import Order, Outcome, measure
+from archc.bench.metrics.intervals import Estimate
 from archc.bench.summary import Record, estimated, percent
-from archc.bench.task import Task, built_in, names, read_task
+from archc.bench.task import built_in, names
 from archc.cli._ending import EXHAUSTED, FAILED, INTERRUPTED, OK, show
 from archc.cli._options import AsJson, Choose, From, Sets, Skip, chosen
 from archc.cli._screen import BatchScreen
 from archc.cli._working import budget_of, fetching, run_loop, shown, tell_past, to_its_end
+from archc.diagnostics import SpecError
 from archc.planning.plan import Plan
 from archc.runtime.batch import Summary
 from archc.runtime.run import Run
@@ -58,8 +62,17 @@ def bench(
     trace: Annotated[Path | None, typer.Option(help="Append every event to this file as JSONL.")] = None,
     skip: Skip = [],
     against: Annotated[
-        bool, typer.Option("--baselines", help="Compare with one greedy answer, and with a vote for the same tokens.")
+        bool,
+        typer.Option(
+            "--baselines", help="Compare with one greedy answer, and with a vote and best-of-n for the same tokens."
+        ),
     ] = False,
+    judge: Annotated[
+        str, typer.Option(metavar="MODEL", help="Who compares answers: a model's entry, as in specs.")
+    ] = "",
+    versus: Annotated[
+        Path | None, typer.Option(help="Answers to compare with: a run of the same task, or JSONL with id and answer.")
+    ] = None,
     listed: Annotated[bool, typer.Option("--tasks", help="List the built-in tasks.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the summary.")] = False,
     as_json: AsJson = False,
@@ -73,11 +86,12 @@ def bench(
         return
     if spec is None or not task:
         raise typer.BadParameter("give a SPEC and --task; `archc bench --tasks` lists the tasks")
-    plan = api.compile(api.read(spec, form), overrides=sets, choices=chosen(choose), skip=skip)
+    source, choices = api.read(spec, form), chosen(choose)
+    plan = api.compile(source, overrides=sets, choices=choices, skip=skip)
     console = Console(stderr=True, quiet=quiet or as_json, highlight=False)
     if plan.warnings and not (quiet or as_json):
         show(plan.warnings, as_json=False)
-    chosen_task, beside, said = _task(task)
+    chosen_task, beside, said = task_of(task)
     if said:
         console.print(said, markup=False, soft_wrap=True)
     selection = Selection(slice, shuffle_seed, limit)
@@ -93,23 +107,18 @@ def bench(
         budget_of(budget),
         None if no_journal else journal or api.default_journal(),
     )
+    judged = _judge(order, judge, versus)
+    order = replace(order, judge=judged)
     order = order if run else _placed(order, spec)
-    rivals: list[tuple[str, Comparison]] = []
-    with _traced(trace) as listeners:
-        outcome = _measured(order, console, listeners)
-        if against and not outcome.stopped:
 
-            def compiled(pipeline: str) -> Plan:
-                return api.compile(api.read(spec, form), overrides=[*sets, f"pipeline={pipeline}"], skip=skip)
+    def compiled(pipeline: str) -> Plan:
+        changed = [*sets, f"pipeline={pipeline}"]
+        return api.compile(source, overrides=changed, choices=api.left_of(choices, source, changed), skip=skip)
 
-            def measured(other: Order) -> Outcome:
-                console.print(f"baseline {other.folder.name}", markup=False, soft_wrap=True)
-                ended = _measured(other, console, listeners)
-                if ended.stopped:
-                    raise KeyboardInterrupt
-                return ended
-
-            rivals += baselines(order, outcome.summary["per_item"]["tokens"], compiled, measured)
+    apart = trace.with_suffix(f".judge{trace.suffix}") if trace and judged else None  # a file's times are one session's
+    with _traced(trace) as listeners, _traced(apart) as heard:
+        order = replace(order, judge=replace(judged, listeners=heard)) if judged else order
+        outcome, rivals = run_loop(_with_rivals(order, compiled if against else None, console, listeners))
     if as_json:
         more = {"baselines": {name: rival.as_json() for name, rival in rivals}} if rivals else {}
         print(json.dumps({"run": str(order.folder), **outcome.summary, **more}))
@@ -118,16 +127,16 @@ def bench(
     raise typer.Exit(_code(outcome))
 
 
-def _task(name: str) -> tuple[Task, Path | None, str]:
-    """The task, the folder of its data where that is not the common one, and what was guessed."""
-    path = Path(name)
-    match path.suffixes[-2:]:
-        case [*_, ".jsonl"] | [".jsonl", ".gz"]:
-            task, said = guessed(path)
-            return task, None, said
-        case [*_, ".yaml" | ".yml"]:
-            return read_task(path), path.parent, ""
-    return built_in(name), None, ""
+def _judge(order: Order, model: str, versus: Path | None) -> Judge | None:
+    """Who compares answers, where the task wants that. Raises SpecError if one of the two is not there."""
+    if order.task.grader != "preference":
+        if model or versus:
+            raise typer.BadParameter(f"the answers of `{order.task.name}` are not compared: leave --judge and --versus")
+        return None
+    if not model or versus is None:
+        raise SpecError(errors.NoJudge(task=order.task.name))
+    shared = order.seed, order.journal, order.budget
+    return Judge(judge_plan(model), rival_answers(versus), str(versus), *shared)
 
 
 def _placed(order: Order, spec: Path) -> Order:
@@ -157,7 +166,7 @@ def _list(as_json: bool) -> None:
         print(json.dumps([task.model_dump(mode="json") for task in tasks], ensure_ascii=False))
         return
     for task in tasks:
-        print(f"{task.name:<15} {task.grader:<9} {task.about} ({', '.join(task.slices)}; {task.licence})")
+        print(f"{task.name:<15} {task.grader:<12} {task.about} ({', '.join(task.slices)}; {task.licence})")
 
 
 class BenchScreen(BatchScreen):
@@ -194,7 +203,27 @@ class BenchScreen(BatchScreen):
         return f"{taken / max(1, new) * (self.total - self.done):,.0f} s left"
 
 
-def _measured(order: Order, console: Console, listeners: list[Listener]) -> Outcome:
+async def _with_rivals(
+    order: Order, compiled: Callable[[str], Plan] | None, console: Console, listeners: list[Listener]
+) -> tuple[Outcome, list[Rival]]:
+    """The run, and it against the baselines if there is a way to compile these."""
+
+    async def measured(other: Order) -> Outcome:
+        console.print(f"baseline {other.folder.name}", markup=False, soft_wrap=True)
+        ended = await _measured(other, console, listeners)
+        if ended.stopped:
+            raise KeyboardInterrupt
+        return ended
+
+    with fetching(console):
+        outcome = await _measured(order, console, listeners)
+        if compiled is None or outcome.stopped:
+            return outcome, []
+        tokens = outcome.summary["per_item"]["tokens"]
+        return outcome, [rival async for rival in baselines(order, tokens, compiled, measured)]
+
+
+async def _measured(order: Order, console: Console, listeners: list[Listener]) -> Outcome:
     screen = BenchScreen(len(order.data.items), console, order.budget)
 
     def started(session: Session, graded: Graded) -> None:
@@ -208,11 +237,7 @@ def _measured(order: Order, console: Console, listeners: list[Listener]) -> Outc
         with screen:
             return await to_its_end(awaited(), session, console)
 
-    async def all_of_it() -> Outcome:
-        with fetching(console):
-            return await measure(order, started, screen.graded, working, [screen, *listeners])
-
-    return run_loop(all_of_it())
+    return await measure(order, started, screen.graded, working, [screen, *listeners])
 
 
 def _rival(name: str, rival: Comparison) -> str:
@@ -221,6 +246,27 @@ def _rival(name: str, rival: Comparison) -> str:
     more = f"{100 * rival.difference.value:+.1f} points [{low:+.1f}, {high:+.1f}]"
     about = f"{percent(rival.accuracy[0])} for {rival.tokens[0]:,.0f} tokens an item"
     return f"against {name} ({about}): {more}; {rival.verdict}"
+
+
+_K = re.compile(r"\bk\b")
+
+
+def _pool(pool: dict[str, Any]) -> Iterator[str]:
+    """Lines on the candidates of the items, where these end with several, and on how sure they are."""
+    if curves := pool.get("curves"):
+        coverage = ", ".join(f"{100 * at['value']:.1f} % @{at['k']}" for at in curves["pass@k"])
+        beyond = pool["fits"].get("beta_binomial", {}).get("at", {})
+        more = ", ".join(f"{100 * value:.1f} % @{k}" for k, value in beyond.items())
+        yield f"pass@k: {coverage}" + (f"; to expect: {more}" if more else "")
+        ends = [(name, curve[-1]) for name, curve in curves.items() if name != "pass@k"]
+        yield ", ".join(
+            f"{_K.sub(str(at['k']), name)} {percent(Estimate(at['value'], at['low'], at['high']))}" for name, at in ends
+        )
+    for name, told in pool.get("confidence", {}).items():
+        if area := told["auroc"]:
+            error = f", calibration error {told['ece']:.3f}" if "ece" in told else ""
+            interval = "" if area["low"] is None else f" [{area['low']:.2f}, {area['high']:.2f}]"
+            yield f"{name} tells right from wrong: AUROC {area['value']:.2f}{interval}{error}"
 
 
 def _code(outcome: Outcome) -> int:
@@ -241,9 +287,13 @@ def _told(order: Order, outcome: Outcome) -> str:
     ]
     if score := summary.get("score"):
         lines.append(f"score {score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]")
+    lines += [f"{name} {percent(Estimate(**share))}" for name, share in summary.get("metrics", {}).items()]
     lines.append(f"{cost['calls']:,.1f} calls, {cost['tokens']:,.0f} tokens{usd} an item")
+    if judged := summary.get("judge"):
+        lines.append(f"the judge: {judged['calls']:,} calls, {judged['tokens']:,} tokens, {judged['usd']:.4f} USD")
     if summary["seconds"]["p50"] is not None:
         lines.append("seconds: " + ", ".join(f"{name} {value:.2f}" for name, value in summary["seconds"].items()))
+    lines += _pool(summary.get("pool", {}))
     if others := {status: count for status, count in summary["status"].items() if status != "ok"}:
         lines.append(", ".join(f"{count} {status}" for status, count in others.items()))
         lines += [f"  {count} × {reason}" for reason, count in summary["errors"].items()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,7 +43,8 @@ def stats(journal: Where = None, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(found))
         return
-    print(f"{found['path']}: {found['samples']:,} samples, {found['bytes'] / 2**20:,.1f} MiB")
+    held = f"{found['samples']:,} samples, {found['executions']:,} executions"
+    print(f"{found['path']}: {held}, {found['bytes'] / 2**20:,.1f} MiB")
     _print([{"model": m["model"], "samples": m["samples"], "bytes": m["bytes"]} for m in found["models"]])
     _print(
         [{"attempts": state, "number": spent.pop("attempts"), **spent} for state, spent in found["attempts"].items()]
@@ -67,14 +69,15 @@ def verify(journal: Where = None, as_json: AsJson = False) -> None:
     with _store(journal) as store:
         health = upkeep.verify(store)
     if as_json:
-        print(json.dumps({"samples": health.samples, "damaged": health.damaged, "problems": health.problems}))
+        print(json.dumps(asdict(health)))
     else:
         for problem in health.problems:
             print(problem)
         for key in health.damaged:
             print(f"damaged: {key}")
         print(
-            f"{health.samples:,} samples, {len(health.damaged):,} damaged; `gc` removes these, and they count as unpaid"
+            f"{health.samples:,} samples, {health.executions:,} executions, {len(health.damaged):,} damaged; "
+            "`gc` removes these, and they count as not there"
         )
     raise typer.Exit(FAILED if health.damaged or health.problems else OK)
 

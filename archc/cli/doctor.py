@@ -21,7 +21,7 @@ from archc.sandbox.pool import Sandbox
 
 app = typer.Typer()
 
-_PACKAGES = "archc apsw aiohttp pydantic xllamacpp uvloop"
+_PACKAGES = "archc apsw pydantic xllamacpp uvloop"
 
 
 @app.command("doctor")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -12,7 +13,18 @@ from archc import api, catalogue, errors
 from archc.cli._ending import show
 from archc.cli._options import AsJson, Choose, From, QuestionTokens, Sets, Skip, chosen
 from archc.diagnostics import SpecError, did_you_mean
+from archc.exporters.recorded import read_trace
+from archc.planning.expected import expected
+from archc.planning.learned import learned, together
 from archc.planning.plan import QUESTION_TOKENS
+from archc.planning.show_expected import show_expected
+
+Trace = Annotated[
+    Path | None,
+    typer.Option(
+        "--trace", help="What `run --trace` wrote: expect what was so far.", metavar="FILE", show_default=False
+    ),
+]
 
 app = typer.Typer()
 
@@ -25,6 +37,7 @@ def explain(
     form: From = "",
     question_tokens: QuestionTokens = QUESTION_TOKENS,
     skip: Skip = [],
+    trace: Trace = None,
     as_json: AsJson = False,
 ) -> None:
     """Explain a spec: its graph, what the optimiser does, and what it will cost; or a diagnostic by name."""
@@ -40,11 +53,17 @@ def explain(
     plan = api.compile(
         api.read(spec, form), overrides=sets, choices=chosen(choose), question_tokens=question_tokens, skip=skip
     )
+    seen = learned(session.events for session in read_trace(trace).sessions) if trace else ()
+    if trace and not any(one.nodes.keys() & plan.graph.by_id.keys() for one in seen):
+        raise SpecError(errors.ForeignTrace(path=str(trace), spec=spec))
     if as_json:
-        expected = api.predicted(plan)
-        told = {"predicted": expected.as_json()} if expected else {}
-        print(json.dumps({**plan.as_json(), **told}, ensure_ascii=False))
+        also = {"expected": expected(plan, together(seen)).as_json()} if seen else {}
+        if prediction := api.predicted(plan):
+            also["predicted"] = prediction.as_json()
+        print(json.dumps({**plan.as_json(), **also}, ensure_ascii=False))
         return
     if plan.warnings:
         show(plan.warnings, as_json=False)
     print(api.explain(plan))
+    if seen:
+        print(show_expected(plan, seen))

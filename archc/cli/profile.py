@@ -18,7 +18,7 @@ from archc.fleet.measure import MOST, Meter
 from archc.ir.graph import Model
 from archc.keys import key_source
 from archc.planning import profile as profiles
-from archc.runtime.session import connect
+from archc.runtime.engine import connect
 
 app = typer.Typer()
 

@@ -67,8 +67,8 @@ def _keys(owner: str) -> Mapping[str, Any]:
     root = json_schema()
     if owner == "spec":
         return root["properties"]  # type: ignore[no-any-return]
-    if owner == "spec.budget":
-        return root["properties"]["budget"]["properties"]  # type: ignore[no-any-return]
+    if owner.startswith("spec."):
+        return root["properties"][owner.removeprefix("spec.")]["properties"]  # type: ignore[no-any-return]
     known = root["$defs"].get(owner if owner.startswith("model-") else f"op-{owner}", {})
     return known.get("properties", {})  # type: ignore[no-any-return]
 

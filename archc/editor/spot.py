@@ -26,7 +26,7 @@ class Role(NamedTuple):
     kind: Kind
     """`argument` may be a key of `owner` or the value of its `key`."""
     owner: str = ""
-    """An op, `spec`, `spec.budget`, or `model-` and a backend."""
+    """An op, `spec`, `spec.budget`, `spec.search`, or `model-` and a backend."""
     key: str = ""
 
 
@@ -120,8 +120,9 @@ def _outside(place: Place, before: str) -> Role | None:
             return Role("value", "spec", "rules")
         case "when":
             return Role("value", "when", "condition")
-        case "budget":
-            return Role("value", "spec.budget", place.last.name) if has_key else Role("key", "spec.budget")
+        case "budget" | "search" as part:
+            owner = f"spec.{part}"
+            return Role("value", owner, place.last.name) if has_key else Role("key", owner)
         case "model" if has_key:
             return Role("value", "model-openai", "backend")
         case "param" if has_key:
@@ -191,10 +192,10 @@ def _of_path(path: Sequence[str], is_key: bool, backend: str) -> Role | None:
     match path:
         case []:
             return Role("key", "spec") if is_key else None
-        case ["budget"] if is_key:
-            return Role("key", "spec.budget")
-        case ["budget", key]:
-            return Role("value", "spec.budget", key)
+        case ["budget" | "search" as part] if is_key:
+            return Role("key", f"spec.{part}")
+        case ["budget" | "search" as part, key]:
+            return Role("value", f"spec.{part}", key)
         case ["models", _] if is_key:
             return Role("key", f"model-{backend}")
         case ["models", _, key]:

@@ -10,3 +10,4 @@ from archc.errors.foreign import *
 from archc.errors.form import *
 from archc.errors.meaning import *
 from archc.errors.running import *
+from archc.errors.search import *

@@ -29,11 +29,23 @@ class NoTaskData(Diagnostic):
     """The questions of a task are not there."""
 
     title = "the task `{task}` needs the file `{path}`, which is not in {where}"
-    help = "export ARCHC_DATA=/path/of/the/data"
+    help = "export ARCHC_DATA=/path/of/the/data{hint}"
 
     task: str
     path: str
     where: str
+    hint: str = ""
+
+
+class NoHubData(Diagnostic):
+    """The hub did not give the data of a task."""
+
+    title = "the task `{task}` could not be fetched from `{path}` on the Hugging Face hub: {problem}"
+    help = "put the file of the task into the folder that ARCHC_DATA names, or try again"
+
+    task: str
+    path: str
+    problem: str
 
 
 class NoSuchSlice(Diagnostic):
@@ -55,6 +67,37 @@ class UnguessableKeys(Diagnostic):
 
     path: str
     what: str
+
+
+class NoJudge(Diagnostic):
+    """A task whose answers are compared, and nobody to compare them."""
+
+    title = "the task `{task}` needs a judge, and answers to compare with"
+    help = "say who compares them: --judge '{{backend: openai, model: MODEL, base_url: URL}}' --versus RUN"
+
+    task: str
+
+
+class NoRival(Diagnostic):
+    """Answers to compare with that lack some of the items."""
+
+    title = "`{path}` has no answer to {lacking} of {of} items, such as `{first}`"
+    help = "name a run of the same items, or a JSONL file with `id` and `answer`, a list where there are several turns"
+
+    path: str
+    lacking: int
+    of: int
+    first: str
+
+
+class NoJudgement(Diagnostic):
+    """A judge that did not say which answer is better."""
+
+    title = "the judge has no verdict on item `{item}`: {reason}"
+    help = "the same command asks it again; another judge may keep to the form of reply that it is told"
+
+    item: str
+    reason: str
 
 
 class NotABench(Diagnostic):

@@ -104,6 +104,16 @@ class UnusedModel(Diagnostic):
     model: str
 
 
+class UnusedBatch(Diagnostic):
+    """Samples that could be drawn in parts, where nothing tells when there are enough."""
+
+    severity: ClassVar[Severity] = "warning"
+    title = "nothing after it can tell when `{op}` has drawn enough, so all is drawn at once"
+    label = "has no effect here"
+    help = "let one `vote`, or one `verify` with `first_k`, alone read the answers, or remove `batch`"
+    op: str
+
+
 class UnknownBackend(Diagnostic):
     """A backend that does not exist."""
 

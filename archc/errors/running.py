@@ -118,6 +118,15 @@ class NoTrace(Diagnostic):
     path: str
 
 
+class ForeignTrace(Diagnostic):
+    """A trace from which nothing can be expected of a spec."""
+
+    title = "`{path}` tells nothing of this spec: no question of it ended that went through any of its steps"
+    help = "archc run {spec} QUESTION --trace {path}"
+    path: str
+    spec: str
+
+
 # ---- the world outside
 
 
@@ -341,6 +350,17 @@ class UnloadableEngine(Diagnostic):
 
     model: str
     reason: str
+    hint: str
+
+
+class UnusablePool(Diagnostic):
+    """A pool of recorded answers that can't be read, or has no such model."""
+
+    title = "the pool `{path}` can't be used: {problem}"
+    help = "{hint}"
+
+    path: str
+    problem: str
     hint: str
 
 

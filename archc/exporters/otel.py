@@ -69,8 +69,8 @@ class Exporter:
                 self._end(event, counts, event.get("candidates") == 0)
             case "call":
                 self._call(event)
-            case "note" | "refused" as kind if span := self._around(event):
-                about = {f"archc.{key}": event.get(key) for key in ("fallback", "calls")}
+            case "note" | "refused" | "executed" as kind if span := self._around(event):
+                about = {f"archc.{key}": event.get(key) for key in ("fallback", "calls", "tests", "passed")}
                 span.add_event(f"archc.{event.get('note', kind)}", _there(about), self._ns(event["at"]))
         self._last = event["at"]
 

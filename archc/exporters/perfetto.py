@@ -1,6 +1,6 @@
 """Perfetto: a trace in the JSON trace-event format, which ui.perfetto.dev and chrome://tracing show as a timeline.
 
-A process for each question, in it lanes for each node and for its calls; a process of its own for the counters.
+A process for each question, in it lanes for each node, its calls and its tests; a process of its own for the counters.
 """
 
 from __future__ import annotations
@@ -85,8 +85,9 @@ def _tracks(session: Recording) -> dict[Track, list[_Slice]]:
                 tracks.setdefault((query, node, ""), [])
             case "node":
                 ended(query, node, path, event)
-            case "call":
-                tracks[query, node, "calls"].append(_call(event))
+            case "call" | "executed" as kind:
+                name, lasted = _LASTING[kind]
+                tracks[query, node, name].append(lasted(event))
     for query, node, path in tuple(begun):
         ended(query, node, path, {"at": session.seconds}, unfinished=True)
     return tracks
@@ -97,6 +98,15 @@ def _call(event: Event) -> _Slice:
     about = {**_about(event), "waited_seconds": round(max(0.0, sent - tried), 6)}
     failed = "" if event["outcome"] == "ok" else f" ({event['outcome']})"
     return _Slice(sent, event["at"], f"{event['model']}{failed}", about)
+
+
+def _tested(event: Event) -> _Slice:
+    began = max(0.0, event["at"] - event["seconds"])
+    return _Slice(began, event["at"], f"{event['passed']} of {event['tests']} passed", _about(event))
+
+
+_LASTING: Final = {"call": ("calls", _call), "executed": ("tests", _tested)}
+"""What is shown of a node beside itself, and how."""
 
 
 def _about(event: Event) -> dict[str, Any]:

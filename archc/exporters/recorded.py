@@ -67,8 +67,8 @@ def sent_at(call: Event) -> float:
     return min(float(sent), end) if sent is not None else max(0.0, end - call["seconds"])
 
 
-_BEGIN: Final = b'{"event": "'
-"""How each line begins."""
+_BEGINS: Final = (b'{"event":"', b'{"event": "')
+"""How each line begins, now and in older traces."""
 
 
 def _events(line: bytes) -> tuple[list[Event], bool]:
@@ -77,7 +77,7 @@ def _events(line: bytes) -> tuple[list[Event], bool]:
         return [], True
     if event := _event(line):
         return [event], True
-    start = max(0, line.rfind(_BEGIN))
+    start = max(0, *map(line.rfind, _BEGINS))
     events = [event for piece in (line[:start], line[start:]) if (event := _event(piece))]
     return events, len(events) == 2
 
@@ -90,7 +90,8 @@ def _event(text: bytes) -> Event | None:
     if not isinstance(record, dict) or not isinstance(record.get("event"), str):
         return None
     needed = ("at", *_NEEDED.get(record["event"], ()))
-    right = all(is_right(record[key]) for key, is_right in _FIELDS.items() if key in record)
+    fields = _FIELDS if record["event"] == "session" else _ELSEWHERE
+    right = all(is_right(record[key]) for key, is_right in fields.items() if key in record)
     return record if right and all(key in record for key in needed) else None
 
 
@@ -124,6 +125,7 @@ def _fields() -> Iterator[tuple[str, Callable[[Any], bool]]]:
     yield from dict.fromkeys(("query", "node", "model", "outcome", "state", "status", "path", "span"), _is_text).items()
     yield from dict.fromkeys(("at", "seconds", "usd", "time"), _is_number).items()
     yield from dict.fromkeys(("calls", "attempt", "prompt_tokens", "completion_tokens"), _is_count).items()
+    yield from dict.fromkeys(("tests", "passed"), _is_count).items()
     yield from dict.fromkeys(("cached_tokens", "reasoning_tokens"), _or_none(_is_count)).items()
     yield from {"sent": _or_none(_is_number), "server": _or_none(_is_text)}.items()
     yield from {"samples": _is_list, "models": _are_models}.items()
@@ -131,6 +133,8 @@ def _fields() -> Iterator[tuple[str, Callable[[Any], bool]]]:
 
 _FIELDS: Final[Mapping[str, Callable[[Any], bool]]] = dict(_fields())
 """What the values of an event must be, where they are there."""
+_ELSEWHERE: Final = {key: check for key, check in _FIELDS.items() if key != "models"}
+"""The same for all but `session`: a note may name models in another way."""
 
 _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "session": ("time",),
@@ -138,6 +142,7 @@ _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "answer": ("query", "status"),
     "node": ("query", "node", "state"),
     "call": ("query", "node", "model", "samples", "seconds", "outcome", "prompt_tokens", "completion_tokens"),
+    "executed": ("query", "node", "tests", "passed", "seconds"),
     "note": ("query", "node", "note"),
     "refused": ("query", "node", "calls"),
 }

@@ -15,6 +15,7 @@ from archc.ir.op import ModelOp, Op
 from archc.ir.origin import Place, found_at, lost_at
 from archc.ir.region import Node
 from archc.ir.shape import Shape
+from archc.ir.streams import end_of
 from archc.values import OF_CANDIDATES, Facet, Interval
 
 MAX_CANDIDATES = 1_000_000
@@ -72,6 +73,8 @@ def _warnings(place: Place, node: Node, before: Shape) -> Iterator[Diagnostic]:
         yield errors.DiscardedCandidates(span=node.span, also=_sources(place, node, "thrown away"), op=op.name)
     elif op.chooses and before.size.hi == 1:
         yield errors.RankOfOne(span=node.span, also=_sources(place, node, "one candidate comes from here"), op=op.name)
+    if 0 < op.at_a_time < op.samples and not end_of(place.region, node):
+        yield errors.UnusedBatch(span=node.place("batch"), op=op.name)
     for argument, facet in op.welcomes.items():
         if argument in node.arg_spans and facet not in before.facets:
             lost = lost_at(place, node.inputs, facet)
@@ -142,9 +145,9 @@ def _missing(place: Place, node: Node, who: str, facet: Facet, before: Shape) ->
         sources = (place.region.by_id.get(i) for i in node.inputs if facet not in found_at(place, i).facets)
         also = tuple(Label(source.span, f"these come without {WHAT[facet]}") for source in sources if source)
     arrives = said(before) + (" in a later round" if place.again else "")
-    return errors.MissingFacet(
-        span=node.span, also=also, op=who, facet=_wanted(facet), arrives=arrives, hint=HINTS[facet]
-    )
+    other, remedy = OTHER_KIND.get(facet, (None, ""))
+    hint = remedy if other in before.facets else HINTS[facet]
+    return errors.MissingFacet(span=node.span, also=also, op=who, facet=_wanted(facet), arrives=arrives, hint=hint)
 
 
 def _wanted(facet: Facet) -> str:
@@ -167,7 +170,14 @@ WHAT = {
     Facet.ANSWER: "an extracted answer",
     Facet.LOGPROB: "a log-probability",
     Facet.TESTS: "tests",
+    Facet.ASSERTS: "executable tests",
 }
+
+OTHER_KIND = {
+    Facet.TESTS: (Facet.ASSERTS, "add `by: execution` to run these tests, or drop `kind: code` from `write_tests`"),
+    Facet.ASSERTS: (Facet.TESTS, "add `kind: code` to `write_tests`, or leave out `by: execution` to have them judged"),
+}
+"""What to do where tests arrive, but not of the kind that is needed."""
 
 HINTS = {
     Facet.CRITIQUE: "put `critique: {model: …}` before it",
@@ -176,6 +186,7 @@ HINTS = {
     Facet.ANSWER: "put `extract: {kind: number}` (or letter, boxed, code, regex, json) before it",
     Facet.LOGPROB: "set `logprobs: true` on the `generate` before it",
     Facet.TESTS: "put `write_tests: {model: …}` before it",
+    Facet.ASSERTS: "put `write_tests: {model: …, kind: code}` before it",
 }
 
 

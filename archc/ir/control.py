@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, ConfigDict, PlainSerializer, ValidationInf
 from archc.diagnostics import Diagnostic
 from archc.ir.condition import Condition
 from archc.ir.op import Context, Op, Turn
-from archc.ir.region import Region
+from archc.ir.region import Node, Region
 from archc.ir.shape import Shape
 from archc.spec.model import Budget
 from archc.values import CandidateSet, Interval
@@ -144,6 +144,11 @@ def at_once(depths: Sequence[Interval]) -> Interval:
 def conditions_of(op: Op) -> Mapping[str, Condition]:
     """The conditions of an op, by parameter; most have none."""
     return op.conditions if isinstance(op, Control) else {}
+
+
+def counts_spending(nodes: Iterable[Node]) -> bool:
+    """Whether a condition of any of them counts what was spent."""
+    return any(condition.counts_spending for node in nodes for condition in conditions_of(node.op).values())
 
 
 class NoResult(Exception):

@@ -18,13 +18,13 @@ from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationInfo, field_validator
 
-from archc.calls import MESSAGE_TOKENS, NOTHING, Ask, Conversation, Sampling, Spend
+from archc.calls import MESSAGE_TOKENS, NOTHING, Ask, Conversation, Execute, Sampling, Spend
 from archc.diagnostics import Diagnostic
 from archc.ir.shape import Shape
 from archc.prompts.reply import REPAIR_BYTES
 from archc.prompts.template import Template, placeholders, read_templates
 from archc.spec.model import Budget
-from archc.values import CandidateSet, Facet, Facets, Interval
+from archc.values import Candidate, CandidateSet, Facet, Facets, Interval
 
 
 class Context(Protocol):
@@ -37,6 +37,10 @@ class Context(Protocol):
     @property
     def ask(self) -> Ask:
         """The way to the models."""
+
+    @property
+    def execute(self) -> Execute:
+        """The way to the sandbox, for ops that say that they execute."""
 
     def order(self, count: int) -> tuple[int, ...]:
         """A permutation of `range(count)`, fixed by the run's seed and the node."""
@@ -164,12 +168,49 @@ class Op(BaseModel, abc.ABC):
 
     @property
     def samples(self) -> int:
-        """How many independent samples of one prompt it draws, if that is all it does; else 0."""
+        """How many independent samples of one prompt it draws, if that is all it does; else 0.
+
+        Each that is drawn is then a candidate as it comes (`archc.ir.drawn.candidate_of`).
+        """
         return 0
+
+    @property
+    def at_a_time(self) -> int:
+        """How many of its samples to draw at a time, where what follows may be settled by fewer; 0 for all at once."""
+        return 0
+
+    @property
+    def picks(self) -> bool:
+        """Whether what leaves are some of the candidates that arrived, as they were, in any order."""
+        return False
+
+    @property
+    def scores_are_shares(self) -> bool:
+        """Whether the scores it gives, if it gives any, lie between 0 and 1."""
+        return False
+
+    def settles(self, most: int, bounded: bool) -> int | None:
+        """How few of `most` candidates may settle what it gives; None if it needs all.
+
+        `bounded` says that scores lie between 0 and 1.
+        """
+        return None
+
+    def settled(self, seen: Sequence[Candidate], left: int) -> bool:
+        """Whether what it gives is the same however many, `left` at most, come after those `seen`, whatever they are.
+
+        Once it is so, it stays so. An op that treats each candidate for itself has `seen` what it made of them.
+        """
+        return not left
 
     @property
     def needs_logprobs(self) -> bool:
         """Whether its model must give log-probabilities."""
+        return False
+
+    @property
+    def executes(self) -> bool:
+        """Whether it runs code in the sandbox, which must then be there before anything is paid for."""
         return False
 
     @abc.abstractmethod

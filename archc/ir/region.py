@@ -25,6 +25,10 @@ class Node:
     site: int
     """Tells its samples from those of an equal op elsewhere in the graph."""
     arg_spans: Mapping[str, Span] = field(default_factory=dict, hash=False)
+    enough: str = ""
+    """The node that tells when so many of its samples are there that the rest would change nothing."""
+    least: int = 0
+    """How many it draws at least, then."""
 
     def place(self, arg: str) -> Span:
         """Where an argument was written, or the step."""
@@ -69,6 +73,11 @@ class Region:
         return {name: tuple(nodes) for name, nodes in readers.items()}
 
     @cached_property
+    def known(self) -> dict[str, Any]:
+        """What was found out about it, by those who would find it out again."""
+        return {}
+
+    @cached_property
     def behind(self) -> Mapping[str, int]:
         """For each node how many that ask models follow it, on the longest path to the end."""
         behind = {node.id: 0 for node in self.nodes}
@@ -89,6 +98,12 @@ class Region:
         """The nodes of regions around this one whose results it reads."""
         read = {source for node in self.nodes for source in node.reads} | set(self.outputs)
         return frozenset(read - self.by_id.keys() - {self.arrives})
+
+    def only_reader(self, name: str) -> Node | None:
+        """The node that reads what another gives, if it reads that alone and nobody else does."""
+        readers = [node for node in self.nodes if name in node.reads]
+        is_alone = len(readers) == 1 and readers[0].reads == (name,) and name not in self.outputs
+        return readers[0] if is_alone else None
 
     def walk(self) -> Iterator[Node]:
         """Its nodes and those of their blocks, outer ones first, as written."""
@@ -125,7 +140,7 @@ class Region:
             before = Shape.concat([known[source] for source in node.inputs], bare)
             if node.op.around:
                 before = replace(before, around=tuple((name, known[name]) for name in sorted(node.op.around)))
-            known[node.id] = _leaving(node.op, before)
+            known[node.id] = _leaving(node, before)
             flow[node.id] = (before, known[node.id])
         return flow
 
@@ -151,8 +166,11 @@ class Region:
         return [nodes, [place.get(i, i) for i in self.outputs]]
 
 
-def _leaving(op: Op, before: Shape) -> Shape:
+def _leaving(node: Node, before: Shape) -> Shape:
+    op = node.op
     after = op.shape(before)
+    if node.enough:
+        after = after.adding(size=Interval(min(node.least, after.size.lo), after.size.hi))
     if before.may_abstain and op.reads_candidates and not op.blocks:
         size = after.size if op.annotates else Interval(min(after.size.lo, 1), after.size.hi)
         after = replace(after, may_abstain=True, size=size)

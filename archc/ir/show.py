@@ -50,7 +50,8 @@ def _call(node: Node) -> str:
     given = op.model_dump(mode="json", exclude_defaults=True, exclude=inner)
     fields = {name: field.alias or name for name, field in type(op).model_fields.items() if name not in inner}
     args = [f"{key}={_short(given[name])}" for name, key in fields.items() if name in given]
-    return f"{op.name}({', '.join([*_some(node.inputs), *args])})"
+    until = f" until {node.enough} is settled" if node.enough else ""
+    return f"{op.name}({', '.join([*_some(node.inputs), *args])}){until}"
 
 
 _WIDEST = 120

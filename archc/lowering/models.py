@@ -129,3 +129,21 @@ def _secrets(value: Located, name: str = "") -> Iterator[Diagnostic]:
 
 def _part(table: Table, keys: set[str], inside: bool) -> Table:
     return replace(table, entries=tuple(e for e in table if (e.key in keys) is inside))
+
+
+class Noted(Mapping[str, str]):
+    """Variables, with a note of those that were asked for."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self.noted: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> str:
+        self.noted[name] = value = self._variables[name]
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)

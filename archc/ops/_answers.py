@@ -49,12 +49,14 @@ def plain(text: str) -> str:
 def number(text: str, last: bool) -> str | None:
     """A number after a mark on the same line (the result, if an equation stands there), else any."""
     text = plain(text)
-    return _pick(list(_marked(text)) or [m[0] for m in _NUMBER.finditer(text)], last)
+    found = next(_marked(text, last), None)
+    return found or _pick([m[0] for m in _NUMBER.finditer(text)], last)
 
 
-def _marked(text: str) -> Iterator[str]:
+def _marked(text: str, last: bool) -> Iterator[str]:
     """The numbers that follow a mark on its line, or on the next if nothing is left of it."""
-    for mark in _MARK.finditer(text):
+    marks = list(_MARK.finditer(text))
+    for mark in reversed(marks) if last else marks:
         blank = _BLANK.match(text, mark.end())
         start = blank.end() if blank else mark.end()
         line = text.find("\n", start)
@@ -72,6 +74,8 @@ def number_key(text: str) -> str | None:
         return None
     digits = re.sub(r"[$\s]", "", match[0]).lower()
     digits = re.sub(r",(?=[0-9]{3})", "", digits).replace(",", ".")
+    if digits.isdecimal() and len(digits) <= _MOST_DIGITS:
+        return str(int(digits))
     value = _VALUE.fullmatch(digits)
     if not value or len(digits) > _MOST_DIGITS:
         return digits

@@ -9,7 +9,8 @@ from typing import ClassVar, Literal, Self
 from pydantic import PositiveInt
 
 from archc.calls import Completion, Failed, FailureKind
-from archc.ir.op import FENCE_TOKENS, Calls, Context, ModelOp, shown, together
+from archc.ir.elementwise import Elementwise
+from archc.ir.op import FENCE_TOKENS, Calls, Context, ModelOp, shown
 from archc.ir.shape import Shape
 from archc.prompts.fence import fence
 from archc.prompts.reply import Reply, ask_reply, schema_of
@@ -61,7 +62,7 @@ _WEAK = re.compile(r"\bweakness(?:es)?\b", re.IGNORECASE)
 _MARKUP = " \t\n*_#:"
 
 
-class Critique(ModelOp):
+class Critique(ModelOp, Elementwise):
     """Write the strengths and weaknesses of each answer, for a later `rank`, `fuse` or `refine`.
 
     `by: list` shows all answers to a critic at once; `by: each` asks once per answer and takes the reply as it is.
@@ -89,6 +90,10 @@ class Critique(ModelOp):
     """Another prompt for `by: each`, with `{question}` and `{candidate}`."""
 
     @property
+    def apart(self) -> bool:
+        return self.by == "each"
+
+    @property
     def annotates(self) -> bool:
         return True
 
@@ -106,17 +111,21 @@ class Critique(ModelOp):
 
     async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
         old = before.candidates
-        if not old:
-            return before
-        made = await (self._listed(ctx, old) if self.by == "list" else together(self._each(ctx, c) for c in old))
-        failed = [m for m in made if isinstance(m, Failed)]
-        for one in failed:
-            ctx.note("failed", what="critique", reason=one.reason)
-        if len(failed) == len(old):
-            ctx.note("degraded", fallback="the answers go on without critiques", reason=failed[0].reason)
-        return before.with_candidates(
-            replace(c, critique=None if isinstance(m, Failed) else m) for c, m in zip(old, made, strict=True)
-        )
+        if not old or self.by == "each":
+            return await super().run(ctx, before)
+        notes = await self._listed(ctx, old)
+        made = [self._noted(ctx, c, note) for c, note in zip(old, notes, strict=True)]
+        return before.with_candidates(self.gathered(ctx, made, before))
+
+    def gathered(self, ctx: Context, made: list[Candidate], before: CandidateSet) -> list[Candidate]:
+        if made and all(c.critique is None for c in made):
+            ctx.note("degraded", fallback="the answers go on without critiques", reason="there is no critique of any")
+        return made
+
+    def _noted(self, ctx: Context, candidate: Candidate, note: str | Failed) -> Candidate:
+        if isinstance(note, Failed):
+            ctx.note("failed", what="critique", reason=note.reason)
+        return replace(candidate, critique=None if isinstance(note, Failed) else note)
 
     async def _listed(self, ctx: Context, old: tuple[Candidate, ...]) -> list[str | Failed]:
         messages = self.messages(ctx, "prompt", candidates=fence([c.text for c in old]))
@@ -129,12 +138,11 @@ class Critique(ModelOp):
         by_id = {c.id: str(c) for c in reversed(reply.critiques)}
         return [by_id.get(i) or _nothing(f"no critique of candidate {i}") for i in range(1, len(old) + 1)]
 
-    async def _each(self, ctx: Context, candidate: Candidate) -> str | Failed:
+    async def each(self, ctx: Context, candidate: Candidate, tests: tuple[str, ...]) -> Candidate:
         messages = self.messages(ctx, "each", candidate=fence([candidate.text]))
         [drawn] = await ctx.ask(self.model, messages, self.sampling, prompt="each")
-        if not isinstance(drawn, Completion):
-            return drawn
-        return drawn.text.strip() or _nothing("an empty critique")
+        text = drawn.text.strip() or _nothing("an empty critique") if isinstance(drawn, Completion) else drawn
+        return self._noted(ctx, candidate, text)
 
 
 def _nothing(reason: str) -> Failed:

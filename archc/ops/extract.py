@@ -8,14 +8,15 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from archc.ir.op import Context, Op
+from archc.ir.elementwise import Elementwise
+from archc.ir.op import Context
 from archc.ir.shape import Shape
 from archc.ops import _answers
 from archc.ops._patterns import check_pattern
 from archc.values import Answer, Candidate, CandidateSet, Facet
 
 
-class Extract(Op):
+class Extract(Elementwise):
     r"""Find the final answer within each text, for a later `vote`. Asks no model and drops nothing.
 
     `number`: the number after `answer is`, `answer:`, `####` or `\boxed`, else the last one. `letter`: a capital after
@@ -64,10 +65,12 @@ class Extract(Op):
     def shape(self, before: Shape) -> Shape:
         return before.adding(Facet.ANSWER)
 
-    async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
-        answers = [self.answer(_whole(c)) for c in before.candidates]
-        ctx.note("extracted", found=sum(a is not None for a in answers), of=len(answers))
-        return before.with_candidates(replace(c, answer=a) for c, a in zip(before.candidates, answers, strict=True))
+    async def each(self, ctx: Context, candidate: Candidate, tests: tuple[str, ...]) -> Candidate:
+        return replace(candidate, answer=self.answer(_whole(candidate)))
+
+    def gathered(self, ctx: Context, made: list[Candidate], before: CandidateSet) -> list[Candidate]:
+        ctx.note("extracted", found=sum(c.answer is not None for c in made), of=len(made))
+        return made
 
     def answer(self, text: str) -> Answer | None:
         """The answer in `text`."""

@@ -40,6 +40,9 @@ class Generate(ModelOp):
     """Whether to keep the mean log-probability of each answer."""
     min_valid: PositiveInt = 1
     """With fewer answers than this the question fails."""
+    batch: PositiveInt | None = None
+    """Draw so many at a time, as long as more can change what a later `vote` or `first_k` comes to: fewer calls, but in
+    rounds. All at once by default."""
 
     @property
     def needs(self) -> Facets:
@@ -52,6 +55,10 @@ class Generate(ModelOp):
     @property
     def samples(self) -> int:
         return self.n
+
+    @property
+    def at_a_time(self) -> int:
+        return self.batch or 0
 
     @property
     def needs_logprobs(self) -> bool:
@@ -71,7 +78,7 @@ class Generate(ModelOp):
         return (self.price("prompt", Interval.exactly(self.n), before, system + tests),)
 
     def depth(self, before: Shape) -> Interval:
-        return Interval.exactly(1)
+        return Interval(1, -(-self.n // self.batch) if self.batch else 1)
 
     async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
         tests = self.text("tests").replace("{list}", "\n".join(f"- {t}" for t in before.tests))

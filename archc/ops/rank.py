@@ -83,6 +83,10 @@ class Rank(ModelOp):
     def chooses(self) -> bool:
         return True
 
+    @property
+    def picks(self) -> bool:
+        return True
+
     def shape(self, before: Shape) -> Shape:
         return before.adding(size=before.size.at_most(self.top_k) if self.top_k else before.size)
 

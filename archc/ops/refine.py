@@ -6,13 +6,14 @@ from typing import Literal
 
 from archc.calls import Completion, Failed
 from archc.ir.drawn import candidate_of
-from archc.ir.op import FENCE_TOKENS, Calls, Context, ModelOp, together
+from archc.ir.elementwise import Elementwise
+from archc.ir.op import FENCE_TOKENS, Calls, Context, ModelOp
 from archc.ir.shape import Shape
 from archc.prompts.fence import fence
-from archc.values import Candidate, CandidateSet, Facet, Facets, Interval, facets
+from archc.values import Candidate, Facet, Facets, Interval, facets
 
 
-class Refine(ModelOp):
+class Refine(ModelOp, Elementwise):
     """Rewrite each answer from its critique, or from the reason why its verdict was negative.
 
     One call per answer, all at once. An answer without such a note, one that passed (`by: verdict`) and one whose call
@@ -45,21 +46,18 @@ class Refine(ModelOp):
     def depth(self, before: Shape) -> Interval:
         return Interval(0, min(1, before.size.hi))
 
-    async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
-        return before.with_candidates(await together(self._refined(ctx, c) for c in before.candidates))
-
-    async def _refined(self, ctx: Context, old: Candidate) -> Candidate:
-        note = self._note(old)
+    async def each(self, ctx: Context, candidate: Candidate, tests: tuple[str, ...]) -> Candidate:
+        note = self._note(candidate)
         if not note:
-            return old.bare()
+            return candidate.bare()
         messages = self.messages(
-            ctx, "prompt", candidate=fence([old.text]), about=self.text(self.by), note=fence([note], "note")
+            ctx, "prompt", candidate=fence([candidate.text]), about=self.text(self.by), note=fence([note], "note")
         )
         [drawn] = await ctx.ask(self.model, messages, self.sampling, prompt="prompt")
         if isinstance(drawn, Completion) and drawn.text.strip():
             return candidate_of(drawn)
         ctx.note("failed", what="refinement", reason=drawn.reason if isinstance(drawn, Failed) else "an empty reply")
-        return old.bare()
+        return candidate.bare()
 
     def _note(self, candidate: Candidate) -> str:
         if self.by == "critique":

@@ -10,11 +10,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 
 from archc.calls import Failed
-from archc.ir.op import FENCE_TOKENS, Calls, Context, ModelName, ModelOp, together
+from archc.ir.elementwise import Elementwise
+from archc.ir.op import FENCE_TOKENS, Calls, Context, ModelName, ModelOp
 from archc.ir.shape import Shape
 from archc.prompts.fence import fence
 from archc.prompts.reply import Reply, ask_reply
-from archc.values import Candidate, CandidateSet, Facet, Facets, Interval, facets
+from archc.values import Candidate, Facet, Facets, Interval, facets
 
 
 class Rating(Reply):
@@ -33,7 +34,7 @@ class Rating(Reply):
 _NUMBER = re.compile(r"(?:Score:\s*)?(10|[1-9])(?:\s?/\s?10)?\.?", re.IGNORECASE)
 
 
-class Score(ModelOp):
+class Score(ModelOp, Elementwise):
     """Give each answer a score from 0 to 1; all stay.
 
     `by: judge` asks for 1 to 10, `votes` times per answer, and takes the mean of what can be read; an answer with no
@@ -73,6 +74,10 @@ class Score(ModelOp):
     def annotates(self) -> bool:
         return True
 
+    @property
+    def scores_are_shares(self) -> bool:
+        return True
+
     def shape(self, before: Shape) -> Shape:
         return before.adding(Facet.SCORE)
 
@@ -87,13 +92,10 @@ class Score(ModelOp):
             return Interval(0, 0)
         return before.size.at_most(1) * Interval(1, 2 if self.repair else 1)
 
-    async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
-        old = before.candidates
+    async def each(self, ctx: Context, candidate: Candidate, tests: tuple[str, ...]) -> Candidate:
         if self.by == "logprob":
-            scores = [None if c.logprob is None else math.exp(c.logprob) for c in old]
-        else:
-            scores = await together(self._judged(ctx, c) for c in old)
-        return before.with_candidates(replace(c, score=s) for c, s in zip(old, scores, strict=True))
+            return replace(candidate, score=None if candidate.logprob is None else math.exp(candidate.logprob))
+        return replace(candidate, score=await self._judged(ctx, candidate))
 
     async def _judged(self, ctx: Context, candidate: Candidate) -> float | None:
         replies = await ask_reply(

@@ -42,6 +42,10 @@ class Select(Op):
     def needs(self) -> Facets:
         return facets(_FACET[self.by]) if self.by in _FACET else frozenset()
 
+    @property
+    def picks(self) -> bool:
+        return True
+
     def shape(self, before: Shape) -> Shape:
         return before.adding(size=before.size.at_most(self.k))
 

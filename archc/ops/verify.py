@@ -1,15 +1,19 @@
-"""verify: judge each answer as correct or not, and keep the correct ones."""
+"""verify: judge each answer as correct or not, or check it by a program, and keep the correct ones."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
-from archc.calls import Completion, Failed
+from archc.calls import Completion, Failed, FailureKind, Limits
+from archc.ir.elementwise import Elementwise
 from archc.ir.op import FENCE_TOKENS, Calls, Context, ModelOp, together
 from archc.ir.shape import Shape
+from archc.ops._checks import checking
+from archc.ops._matrix import REASON_BYTES, cut
 from archc.prompts.fence import fence
 from archc.prompts.reply import Reply, ask_reply
 from archc.values import Candidate, CandidateSet, Facet, Interval, Verdict
@@ -28,40 +32,60 @@ class Judgement(Reply):
         return cls(explanation="", verdict=label) if label in ("correct", "incorrect") else None
 
 
-class Verify(ModelOp):
+class Verify(ModelOp, Elementwise):
     """Judge each answer `votes` times as correct or incorrect; keep those that a majority approves.
 
-    With `reason` a first call works through the answer, for and against, and a second one decides. A judgement that
-    fails counts as no vote; an answer without any vote is not approved. If none is approved, all go on, marked in the
-    trace. With `first_k` answers are judged in rounds of `first_k` until so many are approved; the others are dropped
-    unjudged.
+    `by: judge` asks a model. With `reason` a first call works through the answer, for and against, and a second one
+    decides. `by: code` asks the model for a Python program that checks the answer, and runs it in the sandbox: asserts
+    that all hold are a vote for the answer, one that does not is a vote against it. A program that is no Python, that
+    reaches no assert, or that ends in another way, is no vote.
 
-    Source: the verifier of Archon (arXiv 2409.15254); several votes as Verification@k (arXiv 2502.01839).
+    A judgement that fails counts as no vote; an answer without any vote is not approved. If none is approved, all go
+    on, marked in the trace. With `first_k` answers are judged in rounds of `first_k` until so many are approved; the
+    others are dropped unjudged.
+
+    Source: the verifier of Archon (arXiv 2409.15254); several votes as Verification@k (arXiv 2502.01839); `by: code` as
+    in tool-integrated self-verification (T1, arXiv 2504.04718).
 
     Example:
         - generate: {model: small, n: 8}
         - verify: {model: big}
     """
 
+    by: Literal["judge", "code"] = "judge"
+    """Who decides: the model itself, or a program that it writes."""
     votes: PositiveInt = 1
     """Independent judgements per answer; more than half must approve."""
     reason: bool = True
-    """Whether a call that reasons comes before the verdict."""
+    """Whether a call that reasons comes before the verdict, by a judge."""
     first_k: PositiveInt | None = None
     """Stop when this many are approved."""
     filter: bool = True
     """Whether to drop the others; if not, all stay and their score is the share of approving votes."""
     repair: bool = True
-    """Whether an unreadable verdict is asked for once more."""
+    """Whether an unreadable verdict is asked for once more, by a judge."""
+    seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """Wall-clock time that a checking program may take."""
     reason_prompt: str | None = None
     """Another prompt for the reasoning, with `{question}` and `{candidate}`."""
     verdict_prompt: str | None = None
     """Another prompt for the verdict, with `{question}`, `{candidate}` and `{reasoning}`."""
+    code_prompt: str | None = None
+    """Another prompt for the checking program, with `{question}` and `{candidate}`."""
+
+    @property
+    def executes(self) -> bool:
+        return self.by == "code"
+
+    @property
+    def scores_are_shares(self) -> bool:
+        return True
 
     def shape(self, before: Shape) -> Shape:
         adds = (Facet.VERDICT,) if self.filter else (Facet.VERDICT, Facet.SCORE)
         size = Interval(min(1, before.size.lo), before.size.hi) if self.filter else before.size
-        return before.adding(*adds, notes=self.max_tokens, size=size)
+        each = REASON_BYTES if self.executes else self.max_tokens
+        return before.adding(*adds, notes=self.votes * (each + 1), size=size)
 
     @property
     def annotates(self) -> bool:
@@ -70,6 +94,8 @@ class Verify(ModelOp):
     def calls(self, before: Shape) -> tuple[Calls, ...]:
         judged = self._judged(before) * self.votes
         candidate = before.tokens + FENCE_TOKENS
+        if self.executes:
+            return (self.price("code", judged, before, candidate),)
         reasons = (self.price("reason", judged, before, candidate),) if self.reason else ()
         holds = candidate + (self.max_tokens + FENCE_TOKENS if self.reason else 0)
         verdicts = self.price_with_repair("verdict", judged, before, holds)
@@ -80,26 +106,34 @@ class Verify(ModelOp):
 
     def depth(self, before: Shape) -> Interval:
         rounds = Interval(1, max(1, -(-before.size.hi // self.first_k))) if self.first_k else Interval.exactly(1)
+        if self.executes:
+            return rounds
         return rounds * (Interval(1, 2 if self.repair else 1) + Interval.exactly(int(self.reason)))
 
-    async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
-        old = before.candidates
-        judged: list[Candidate] = []
-        step = self.first_k or max(1, len(old))
-        for start in range(0, len(old), step):
-            judged += await together(self._judge(ctx, c) for c in old[start : start + step])
-            if self.first_k and sum(_passed(c) for c in judged) >= self.first_k:
-                break
-        if not self.filter:
-            return before.with_candidates(judged + list(old[len(judged) :]))
-        approved = [c for c in judged if _passed(c)]
-        if not approved:
-            ctx.note("degraded", fallback="no answer was approved; all go on", reason=f"{len(old)} judged incorrect")
-        return before.with_candidates((approved or judged)[: self.first_k if approved else None])
+    @property
+    def keeps_all(self) -> bool:
+        return not (self.filter or self.first_k)
 
-    async def _judge(self, ctx: Context, candidate: Candidate) -> Candidate:
-        shown = fence([candidate.text])
-        replies = await self._replies(ctx, shown)
+    @property
+    def window(self) -> int:
+        return self.first_k or 0
+
+    def settles(self, most: int, bounded: bool) -> int | None:
+        return self.first_k if self.filter else None
+
+    def settled(self, seen: Sequence[Candidate], left: int) -> bool:
+        return not left or (self.first_k is not None and sum(_passed(c) for c in seen) >= self.first_k)
+
+    def gathered(self, ctx: Context, made: list[Candidate], before: CandidateSet) -> list[Candidate]:
+        if not self.filter:
+            return made + list(before.candidates[len(made) :])
+        approved = [c for c in made if _passed(c)]
+        if not approved:
+            ctx.note("degraded", fallback="no answer was approved; all go on", reason=f"{len(before)} judged incorrect")
+        return (approved or made)[: self.first_k if approved else None]
+
+    async def each(self, ctx: Context, candidate: Candidate, tests: tuple[str, ...]) -> Candidate:
+        replies = await (self._run_checks if self.executes else self._replies)(ctx, candidate.text)
         votes = [r for r in replies if isinstance(r, Judgement)]
         approvals = sum(r.verdict == "correct" for r in votes)
         if not votes:
@@ -109,7 +143,26 @@ class Verify(ModelOp):
         score = candidate.score if self.filter else approvals / max(1, len(votes))
         return replace(candidate, verdict=verdict, score=score)
 
-    async def _replies(self, ctx: Context, shown: str) -> list[Judgement | Failed]:
+    async def _run_checks(self, ctx: Context, text: str) -> list[Judgement | Failed]:
+        messages = self.messages(ctx, "code", candidate=fence([text]))
+        drawn = await ctx.ask(self.model, messages, self.sampling, prompt="code", n=self.votes)
+        return await together(self._run_check(ctx, text, reply) for reply in drawn)
+
+    async def _run_check(self, ctx: Context, text: str, reply: Completion | Failed) -> Judgement | Failed:
+        if isinstance(reply, Failed):
+            return reply
+        if (check := checking(reply.text, text)) is None:
+            return Failed(FailureKind.UNPARSABLE, "the reply is no Python program with an assert")
+        [outcome] = await ctx.execute("", [check], Limits(seconds=self.seconds))
+        if isinstance(outcome, Failed):
+            return outcome
+        if outcome.status not in ("passed", "failed"):
+            return Failed(FailureKind.UNPARSABLE, f"the checking program gave no verdict: {outcome.message[:120]!r}")
+        verdict: Literal["correct", "incorrect"] = "correct" if outcome.passed else "incorrect"
+        return Judgement(explanation=cut(outcome.message), verdict=verdict)
+
+    async def _replies(self, ctx: Context, text: str) -> list[Judgement | Failed]:
+        shown = fence([text])
         if not self.reason:
             return await self._verdicts(ctx, shown, "", self.votes, first=0)
         reasons = await ctx.ask(

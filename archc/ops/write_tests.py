@@ -1,17 +1,19 @@
-"""write_tests: state what a good answer must fulfil."""
+"""write_tests: state what a good answer must fulfil, or write code that tries it."""
 
 from __future__ import annotations
 
 import json
 import re
 from dataclasses import replace
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import PositiveInt
 
 from archc.calls import Failed
 from archc.ir.op import Calls, Context, ModelOp
 from archc.ir.shape import Shape
+from archc.ops._asserts import written_asserts
+from archc.ops._programs import LONGEST_NAME, asked_for
 from archc.prompts.fence import neutral
 from archc.prompts.reply import Reply, ask_reply, schema_of
 from archc.values import CandidateSet, Facet, Interval
@@ -20,6 +22,8 @@ TEST_TOKENS = 12
 """The most tokens that the number and the line end add to a test that is shown."""
 GENERIC = "The answer addresses the question completely and correctly."
 """The test to fall back to."""
+UNNAMED = "the function that the question asks for"
+"""What `{entry}` is where the question has no `def NAME(`."""
 
 
 class Assertions(Reply):
@@ -50,12 +54,16 @@ _LINE = re.compile(r"(?:[-*•]|\[?\d{1,3}[\].):]+)\s+(\S.*)")
 
 
 class WriteTests(ModelOp):
-    """Write up to `n` statements that a correct and complete answer must fulfil, for a later `evaluate` or `generate`.
+    """Write up to `n` tests that a correct and complete answer must pass, for a later `evaluate` or `generate`.
 
-    The answers that arrive pass through unseen; the tests replace those that were there. If no test can be had, one
-    generic test stands in, marked in the trace.
+    `kind: statements` are sentences that a judge can check. If none can be had, one generic test stands in, marked in
+    the trace. `kind: code` are Python asserts for `evaluate: {by: execution}`, each a test of its own: those in the
+    reply that are Python and call the function asked for, which is the last `def NAME(` in the question; without one,
+    those that call any function. If none can be had, there are none.
 
-    Source: the unit test generator of Archon (arXiv 2409.15254).
+    The answers that arrive pass through unseen; the tests replace those of the same kind that were there.
+
+    Source: the unit test generator of Archon (arXiv 2409.15254); `kind: code` as in CodeT (arXiv 2207.10397).
 
     Example:
         - generate: {model: small, n: 4}
@@ -65,29 +73,40 @@ class WriteTests(ModelOp):
 
     reads_candidates: ClassVar[bool] = False
 
+    kind: Literal["statements", "code"] = "statements"
+    """Sentences for a judge, or Python to run."""
     n: PositiveInt = 5
     """How many tests, at most."""
     repair: bool = True
-    """Whether an unreadable list of tests is asked for once more."""
+    """Whether an unreadable list of statements is asked for once more."""
     prompt: str | None = None
-    """Another prompt, with `{question}` and `{n}`."""
+    """Another prompt for statements, with `{question}` and `{n}`."""
+    code_prompt: str | None = None
+    """Another prompt for code, with `{question}`, `{n}` and `{entry}` (how the function is called)."""
 
     @property
     def annotates(self) -> bool:
         return True
 
     def shape(self, before: Shape) -> Shape:
+        if self.kind == "code":
+            return before.adding(Facet.ASSERTS)
         tests = max(self.max_tokens, len(GENERIC)) + self.n * TEST_TOKENS
         return replace(before.adding(Facet.TESTS), tests=tests)
 
     def calls(self, before: Shape) -> tuple[Calls, ...]:
-        prices = self.price_with_repair("prompt", Interval.exactly(1), before, len(str(self.n)))
+        once = Interval.exactly(1)
+        if self.kind == "code":
+            return (self.price("code", once, before, len(str(self.n)) + LONGEST_NAME),)
+        prices = self.price_with_repair("prompt", once, before, len(str(self.n)))
         return prices if self.repair else prices[:1]
 
     def depth(self, before: Shape) -> Interval:
-        return Interval(1, 2 if self.repair else 1)
+        return Interval(1, 2 if self.repair and self.kind == "statements" else 1)
 
     async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
+        if self.kind == "code":
+            return replace(before, asserts=await self._asserts(ctx))
         messages = self.messages(ctx, "prompt", n=str(self.n))
         schema = schema_of(Assertions, tests={"minItems": 1, "maxItems": self.n})
         [reply] = await ask_reply(
@@ -98,6 +117,16 @@ class WriteTests(ModelOp):
             reason = reply.reason if isinstance(reply, Failed) else "no test in the reply"
             ctx.note("degraded", fallback="one generic test", reason=reason)
         return replace(before, tests=tuple(tests) or (GENERIC,))
+
+    async def _asserts(self, ctx: Context) -> tuple[str, ...]:
+        entry = asked_for(ctx.question[-1].content)
+        messages = self.messages(ctx, "code", n=str(self.n), entry=f"`{entry}`" if entry else UNNAMED)
+        [reply] = await ctx.ask(self.model, messages, self.sampling, prompt="code")
+        found = [] if isinstance(reply, Failed) else written_asserts(reply.text, entry)[: self.n]
+        if not found:
+            reason = reply.reason if isinstance(reply, Failed) else "no assert in the reply calls the function"
+            ctx.note("degraded", fallback="no tests", reason=reason)
+        return tuple(found)
 
 
 def _clean(tests: list[str]) -> list[str]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from archc.ir.control import conditions_of
+from archc.ir.control import counts_spending
 from archc.ir.graph import Graph
 from archc.ir.liveness import removable
 from archc.ir.region import Node, Region
@@ -26,7 +26,7 @@ def drop_dead(graph: Graph) -> Graph:
 
     Where a condition counts what was spent, those that spend stay: what they cost may decide what is run.
     """
-    while dead := removable(graph, _spends if _counts(graph) else _never):
+    while dead := removable(graph, _spends if counts_spending(graph.every) else _never):
         body = _without(graph.body, {node.id for node in dead}, {})
         if not body.outputs:
             return graph
@@ -36,11 +36,6 @@ def drop_dead(graph: Graph) -> Graph:
 
 def _never(node: Node) -> bool:
     return False
-
-
-def _counts(graph: Graph) -> bool:
-    conditions = (condition for node in graph.every for condition in conditions_of(node.op).values())
-    return any(condition.counts_spending for condition in conditions)
 
 
 def _spends(node: Node) -> bool:

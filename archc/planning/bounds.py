@@ -8,7 +8,7 @@ from functools import reduce
 
 from archc.ir.control import Control, Visit
 from archc.ir.graph import Graph
-from archc.ir.op import Op
+from archc.ir.op import Calls, Op
 from archc.ir.region import Node, Region
 from archc.ir.shape import Shape
 from archc.planning.cost import FREE, Cost, cost_of
@@ -42,7 +42,7 @@ class Whole:
     nodes: Mapping[str, Bound]
 
 
-Paced = Callable[[Op, Shape], Interval]
+Paced = Callable[[Node, Shape], Interval]
 """How long a step without blocks takes on what arrives, in any unit."""
 
 
@@ -69,23 +69,22 @@ class Bounds:
         flow = region.flow(arrives)
         for node in region.nodes:
             before, after = flow[node.id]
-            own = self._own(node.op, before)
+            own = self._own(node, before)
             if isinstance(node.op, Control):
                 blocks, depth, inner = self._control(node.op, before)
                 _merge(nodes, inner, ONCE)
             else:
-                blocks, depth = FREE, self._pace(node.op, before)
+                blocks, depth = FREE, self._pace(node, before)
             nodes[node.id] = Bound(own + blocks, depth, after)
             until[node.id] = _latest(node, until) + depth
             total = total + own + blocks
         ends = list(until.values()) or [NEVER]  # a run is over when all are done, read or not
         return Whole(total, Interval(max(e.lo for e in ends), max(e.hi for e in ends)), nodes)
 
-    def _own(self, op: Op, before: Shape) -> Cost:
+    def _own(self, node: Node, before: Shape) -> Cost:
         cost = FREE
-        for calls in op.calls(before):
-            count = lowered(op, before, calls.count)
-            calls = calls if count is calls.count else replace(calls, count=count)
+        for calls in node.op.calls(before):
+            calls = drawn(node, before, calls)
             cost = cost + cost_of(calls, self._graph.model(calls.model))
         return cost
 
@@ -109,8 +108,16 @@ def _costs(op: Control, visits: tuple[Visit, ...], wholes: list[Whole]) -> Itera
         yield FREE
 
 
-def _in_calls(op: Op, before: Shape) -> Interval:
-    return lowered(op, before, op.depth(before))
+def _in_calls(node: Node, before: Shape) -> Interval:
+    return lowered(node.op, before, node.op.depth(before))
+
+
+def drawn(node: Node, before: Shape, calls: Calls) -> Calls:
+    """What a node asks in its place: fewer where samples may be enough before all are there."""
+    count = lowered(node.op, before, calls.count)
+    if node.enough:
+        count = Interval(min(node.least, count.lo), count.hi)
+    return calls if count is calls.count else replace(calls, count=count)
 
 
 def lowered(op: Op, before: Shape, count: Interval) -> Interval:

@@ -7,6 +7,7 @@ from typing import Any
 
 from archc.ir.graph import Model
 from archc.ir.op import Calls
+from archc.planning.flops import eflops
 from archc.spec.model import Budget
 from archc.values import Interval
 
@@ -24,6 +25,8 @@ class Cost:
     prompt_tokens: Interval
     completion_tokens: Interval
     usd: tuple[float, float] | None
+    eflops: float | None = None
+    """Operations at most, with what reading memory is worth (see `flops`); None where a model's shape is not known."""
 
     @property
     def tokens(self) -> Interval:
@@ -41,11 +44,13 @@ class Cost:
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
             usd,
+            None if self.eflops is None or other.eflops is None else self.eflops + other.eflops,
         )
 
     def __mul__(self, times: Interval) -> Cost:
         usd = None if self.usd is None else (self.usd[0] * times.lo, self.usd[1] * times.hi)
-        return Cost(self.calls * times, self.prompt_tokens * times, self.completion_tokens * times, usd)
+        eflops = None if self.eflops is None else self.eflops * times.hi
+        return Cost(self.calls * times, self.prompt_tokens * times, self.completion_tokens * times, usd, eflops)
 
     def hull(self, other: Cost) -> Cost:
         """What holds whichever of the two it is."""
@@ -57,6 +62,7 @@ class Cost:
             self.prompt_tokens.hull(other.prompt_tokens),
             self.completion_tokens.hull(other.completion_tokens),
             usd,
+            None if self.eflops is None or other.eflops is None else max(self.eflops, other.eflops),
         )
 
     def within(self, limit: Budget) -> Cost:
@@ -80,10 +86,11 @@ class Cost:
             "completion_tokens": [self.completion_tokens.lo, self.completion_tokens.hi],
             "tokens": [self.tokens.lo, self.tokens.hi],
             "usd": list(self.usd) if self.usd is not None else None,
+            "eflops": self.eflops,
         }
 
 
-FREE = Cost(Interval(0, 0), Interval(0, 0), Interval(0, 0), (0.0, 0.0))
+FREE = Cost(Interval(0, 0), Interval(0, 0), Interval(0, 0), (0.0, 0.0), 0.0)
 
 
 def cost_of(calls: Calls, model: Model) -> Cost:
@@ -99,4 +106,7 @@ def cost_of(calls: Calls, model: Model) -> Cost:
         usd = (prompt.lo * at[0] + completion.lo * at[1], prompt.hi * at[0] + completion.hi * at[1])
     elif calls.count.hi == 0:
         usd = (0.0, 0.0)
-    return Cost(calls.count, prompt, completion, usd)
+    shape = model.shared.shape
+    each = eflops(shape, calls.prompt.hi, calls.completion) if shape else None
+    total = 0.0 if calls.count.hi == 0 else None if each is None else calls.count.hi * each
+    return Cost(calls.count, prompt, completion, usd, total)

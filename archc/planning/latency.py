@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from archc.ir.control import Control
-from archc.ir.op import Calls, Op
+from archc.ir.op import Calls
+from archc.ir.region import Node
 from archc.ir.shape import Shape
-from archc.planning.bounds import Bounds, lowered
+from archc.planning.bounds import Bounds, drawn, lowered
 from archc.planning.plan import Plan
 from archc.planning.profile import Pace, Profile
 from archc.values import Interval
@@ -44,21 +45,23 @@ def predict(plan: Plan, profiles: Mapping[str, Profile]) -> Prediction | None:
     if not graph.asked or not graph.asked <= profiles.keys():
         return None
 
-    def pace(op: Op, before: Shape) -> Interval:
-        depth, calls = lowered(op, before, op.depth(before)), op.calls(before)
-        most = sum(c.count.hi for c in calls)
-        if not most or not depth.hi:
-            return Interval(0, 0)
-        model = graph.model(calls[0].model)
-        width = -(-most // depth.hi)
+    def took(node: Node, counts: Sequence[tuple[int, Calls]], depth: int) -> float:
+        """Seconds for so many calls of each kind, of which `depth` wait for each other."""
+        width = -(-sum(count for count, _ in counts) // max(1, depth))
+        if not width:
+            return 0.0
+        model = graph.model(counts[0][1].model)
         at_once = min(width, model.shared.concurrency)
         speed = profiles[model.name].at(at_once)
-        if op.samples and model.capabilities.n:  # all of one prompt, which is read once
+        if node.op.samples and model.capabilities.n:  # all of one prompt, which is read once
             speed = replace(speed, prompt_token=profiles[model.name].at(1).prompt_token)
-        waves = -(-width // at_once)
-        least = [(c.count.lo, c) for c in calls if c.count.lo] or [(c.count.hi, c) for c in calls]
-        low = _mean(least, speed) * waves * depth.lo
-        high = _mean([(c.count.hi, c) for c in calls], speed) * waves * depth.hi
+        return _mean(counts, speed) * -(-width // at_once) * depth
+
+    def pace(node: Node, before: Shape) -> Interval:
+        depth = lowered(node.op, before, node.op.depth(before))
+        calls = [drawn(node, before, each) for each in node.op.calls(before)]
+        low = took(node, [(c.count.lo, c) for c in calls], depth.lo)
+        high = took(node, [(c.count.hi, c) for c in calls], depth.hi)
         return Interval(round(min(low, high) * _UNITS), round(high * _UNITS))
 
     whole = Bounds(graph, pace).of(graph.body, Shape(question=plan.question_tokens))

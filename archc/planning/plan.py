@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from archc import errors
@@ -51,6 +51,25 @@ class NodePlan:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """What one pass changed."""
+
+    name: str
+    removed: tuple[str, ...]
+    """The nodes that are gone."""
+    graph: Graph
+    """The graph after it."""
+    before: Whole
+    after: Whole
+
+    def as_json(self) -> dict[str, Any]:
+        """A JSON-ready form."""
+        bounds = {"before": self.before, "after": self.after}
+        totals = {when: {**whole.cost.as_json(), "depth": [*astuple(whole.depth)]} for when, whole in bounds.items()}
+        return {"name": self.name, "removed": list(self.removed), **totals}
+
+
 @dataclass(frozen=True)
 class Plan:
     """A graph with its bounds; ready to run."""
@@ -67,6 +86,17 @@ class Plan:
     recipe: Mapping[str, Any] | None = None
     """All that it was made of, JSON-ready, so that it can be made again elsewhere; None if that is not known."""
 
+    @property
+    def savings(self) -> tuple[Saving, ...]:
+        """What each pass saved that changed something."""
+        arrives = Shape(question=self.question_tokens)
+        found = []
+        for step in self.steps:
+            if step.before.body != step.after.body:
+                before, after = (Bounds(graph).of(graph.body, arrives) for graph in (step.before, step.after))
+                found.append(Saving(step.name, tuple(step.removed), step.after, before, after))
+        return tuple(found)
+
     def as_json(self) -> dict[str, Any]:
         """A JSON-ready form."""
         return {
@@ -74,7 +104,7 @@ class Plan:
             "question_tokens": self.question_tokens,
             "nodes": [node.as_json() for node in self.nodes],
             "outputs": list(self.graph.outputs),
-            "passes": [{"name": step.name, "removed": step.removed} for step in self.steps],
+            "passes": [saving.as_json() for saving in self.savings],
             "total": {**self.cost.as_json(), "depth": [self.depth.lo, self.depth.hi]},
             "warnings": [warning.as_json() for warning in self.warnings],
         }

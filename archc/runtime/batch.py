@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TextIO
@@ -16,9 +16,10 @@ from archc import errors
 from archc.calls import Conversation, Message
 from archc.diagnostics import RunError, SpecError
 from archc.planning.plan import Plan
+from archc.runtime.engine import cause_of
 from archc.runtime.locks import is_mine
 from archc.runtime.run import Run
-from archc.runtime.session import Session, cause_of
+from archc.runtime.session import Session
 from archc.runtime.trace import AS_JSON
 
 ROLES = ("system", "user", "assistant")
@@ -30,6 +31,8 @@ class Item:
 
     id: str
     question: Conversation
+    then: tuple[str, ...] = ()
+    """What is asked next, one after the other, each with the answers before it in view."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +107,12 @@ def run_key(plan: Plan, seed: int) -> str:
 class Output:
     """A JSONL file of answers that survives a kill: a torn last line is cut off when it is opened again."""
 
-    def __init__(self, path: Path, run_key: str) -> None:
-        """Raises SpecError if another spec or seed began the file, or it cannot be opened."""
+    def __init__(self, path: Path, run_key: str, is_synced: bool = True) -> None:
+        """Raises SpecError if another spec or seed began the file, or it cannot be opened.
+
+        Unless it `is_synced`, lines survive a kill, but perhaps not a power cut: enough for what is kept elsewhere too.
+        """
+        self._is_synced = is_synced
         self.path = path
         self.run_key = run_key
         self.done: set[str] = set()
@@ -140,7 +147,7 @@ class Output:
             self.done.add(id)
         return len(line)
 
-    def write(self, run: Run) -> None:
+    async def write(self, run: Run) -> None:
         """Appends one answer, on disk before it returns. Raises RunError if that cannot be."""
         self.append(run.as_json())
 
@@ -149,7 +156,8 @@ class Output:
         try:
             self._file.write(json.dumps({**record, "run": self.run_key}, ensure_ascii=False) + "\n")
             self._file.flush()
-            os.fsync(self._file.fileno())
+            if self._is_synced:
+                os.fsync(self._file.fileno())
         except OSError as error:
             raise RunError(errors.NotWritable(path=str(self.path), problem=error.strerror or str(error))) from None
 
@@ -157,6 +165,24 @@ class Output:
         """Closes the file."""
         with suppress(OSError):  # what could not be written has been said by `write`
             self._file.close()
+
+
+def turn_id(id: str, turn: int) -> str:
+    """The id of the query of a turn, counted from 1."""
+    return id if turn == 1 else f"{id} turn {turn}"
+
+
+async def _answered(session: Session, item: Item) -> Run:
+    """The run of the last turn, or of the first without an answer."""
+    conversation = item.question
+    run = await session.answer(conversation, item.id)
+    for turn, text in enumerate(item.then, 2):
+        if run.status != "ok":
+            break
+        conversation = (*conversation, Message("assistant", run.answer or ""), Message("user", text))
+        after = await session.answer(conversation, turn_id(item.id, turn))
+        run = replace(after, id=item.id, seconds=run.seconds + after.seconds, earlier=(*run.earlier, run))
+    return run
 
 
 async def run_batch(
@@ -175,10 +201,10 @@ async def run_batch(
                 continue
             if session.stopped:
                 return
-            run = await session.answer(item.question, item.id)
+            run = await _answered(session, item)
             counts[run.status] += 1
             if run.status != "stopped":  # the same command answers it
-                output.write(run)
+                await output.write(run)
                 on_run(run)
             if session.breach:
                 raise RunError(session.breach)

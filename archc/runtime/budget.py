@@ -29,7 +29,8 @@ def priced(calls: int, usage: Usage, price: Price | None) -> Spend:
 
 def used(completions: Iterable[Completion]) -> Usage:
     """The tokens of all of them."""
-    return sum((one.usage for one in completions), Usage())
+    usages = [one.usage for one in completions]
+    return usages[0] if len(usages) == 1 else sum(usages, Usage())
 
 
 @dataclass

@@ -1,11 +1,13 @@
-"""Governor: the single gate before the models. Looks a call up, reserves its worst case, sends it, settles, records."""
+"""Governor: the single gate before the models. Looks a call up, reserves its worst case, sends it, settles, records.
+
+What is executed goes through its `executor`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -17,7 +19,6 @@ from archc.calls import (
     Conversation,
     Failed,
     FailureKind,
-    Finish,
     Purpose,
     Request,
     Sampling,
@@ -26,34 +27,32 @@ from archc.calls import (
 from archc.diagnostics import Diagnostic, RunError
 from archc.ir.region import Node
 from archc.runtime.budget import Ledger, Scope, used
+from archc.runtime.executor import Executor
 from archc.runtime.fair_queue import Turn
 from archc.runtime.hedge import Second, hedged
 from archc.runtime.identity import CallSet
 from archc.runtime.journal import Journal
 from archc.runtime.lane import Lane
-from archc.runtime.query import Batch, Query, Sample
+from archc.runtime.query import Batch, Heard, Query, Sample, Samples, Told, shown
 from archc.runtime.records import Attempt, Claim, Outcome
 
 
 class Governor:
-    """Serves all questions of a session."""
+    """Serves all questions of all sessions of an engine."""
 
     def __init__(
         self,
-        lanes: Mapping[str, Lane],
         journal: Journal | None,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
-        run: str = "",
     ) -> None:
-        self._lanes = lanes
         self._journal = journal
         self.clock = clock
         self._sleep = sleep
-        self._run = run
         self._ledger = Ledger()
         self._claimed: dict[str, asyncio.Future[None]] = {}
         self._stopped = asyncio.Event()
+        self.executor = Executor(journal, clock, self._stopped.is_set)
         self.breach: Diagnostic | None = None
         """A server has written more than it was allowed to, so that no budget can be kept: nothing more is sent."""
 
@@ -82,18 +81,22 @@ class Governor:
         logprobs: bool,
         urgency: int = 0,
         sparing: bool = False,
+        heard: Heard | None = None,
     ) -> tuple[Sample, ...]:
         """The samples in order: from the journal where they are, else bought. See `archc.calls.Ask`.
 
+        Each is `heard` as soon as it is there, by its place among them.
+
         Raises RunError where nothing can go on: the journal is broken, a server does not keep to what it is told.
         """
-        lane = self._lanes[model]
+        lane = query.lanes[model]
         calls = CallSet(lane.fingerprint, messages, sampling, schema, logprobs, query.seed, (node.site, *path))
         request = Request(
             messages, sampling, (), Purpose(node.op.name, prompt, query.question[-1].content), schema, logprobs
         )
         batch = Batch(lane, node, query, request, tuple(calls.samples(first, n)), urgency, path)
-        samples = self._known(batch)
+        samples = Told(batch.keys, heard)
+        samples.update(self._known(batch))
         if sparing and (new := batch.without(samples)) and query.thrift:
             most = query.thrift.samples(node.id, batch.worst, len(new.keys))
             self._spare(new.part(new.ids[most:]), samples)
@@ -105,13 +108,9 @@ class Governor:
                 raise
         if (late := batch.without(samples)) and (ended := query.first_to_end):
             self._refuse(late, samples, Failed(FailureKind.BUDGET, "the time is over"), ended)
-        return tuple(_shown(samples[key]) for key in batch.keys)
+        return tuple(shown(samples[key]) for key in batch.keys)
 
-    def price(self, model: str, completions: Sequence[Completion]) -> Spend:
-        """What completions of a model cost when they were bought."""
-        return self._lanes[model].price(completions)
-
-    async def _obtain(self, batch: Batch, samples: dict[str, Sample]) -> None:
+    async def _obtain(self, batch: Batch, samples: Samples) -> None:
         """Fills `samples` until all are there or the time is over."""
         while missing := batch.without(samples):
             if self._left(batch.query) == 0:
@@ -120,22 +119,23 @@ class Governor:
                 await self._buy(mine, samples)
             else:
                 await asyncio.wait({self._claimed[key] for key in missing.keys})
-            samples |= self._known(batch.without(samples))
+            samples.update(self._known(batch.without(samples)))
 
     def _known(self, batch: Batch) -> dict[str, Sample]:
         failed = batch.query.failed
         known: dict[str, Sample] = {key: failed[key] for key in batch.keys if key in failed}
-        find = self._finder(batch.query)
-        found = {key: one for key in batch.keys if key not in known and (one := find(key)) is not None}
-        if found:
+        if found := self._find(batch.query, [key for key in batch.keys if key not in known]):
             cost = batch.lane.price(tuple(found.values()))
-            self._tell(batch, "cached", prompt=batch.request.purpose.prompt, **_figures(cost))
+            self._tell(batch, "cached", prompt=batch.request.purpose.prompt, **figures(cost))
         return known | found
 
-    def _finder(self, query: Query) -> Callable[[str], Completion | None]:
-        return self._journal.get if self._journal else query.memory.get
+    def _find(self, query: Query, keys: Sequence[str]) -> dict[str, Completion]:
+        """Those that were bought."""
+        if self._journal:
+            return self._journal.find(keys) if keys else {}
+        return {key: query.memory[key] for key in keys if key in query.memory}
 
-    def _spare(self, batch: Batch, samples: dict[str, Sample]) -> None:
+    def _spare(self, batch: Batch, samples: Samples) -> None:
         """Leaves samples out, so that there is room for what must come."""
         if batch:
             self._tell(batch, "spared", calls=len(batch.keys), reason=_SPARED.reason)
@@ -150,10 +150,10 @@ class Governor:
             return True
         query.failed[key] = _SPARED
         if self._journal:
-            self._journal.fail(self._run, query.id, {key: _SPARED}, whole=False)
+            self._journal.fail(query.run, query.id, {key: _SPARED}, whole=False)
         return False
 
-    async def _buy(self, batch: Batch, samples: dict[str, Sample]) -> None:
+    async def _buy(self, batch: Batch, samples: Samples) -> None:
         """Claims the identities, so that nobody else in this process buys them too, and buys what the budget allows."""
         each = batch.worst
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -165,12 +165,12 @@ class Governor:
                 del self._claimed[key]
             done.set_result(None)
 
-    async def _send_all(self, parts: Sequence[Batch], each: Spend, samples: dict[str, Sample]) -> None:
+    async def _send_all(self, parts: Sequence[Batch], each: Spend, samples: Samples) -> None:
         async with asyncio.TaskGroup() as tasks:
             for part in parts:
                 tasks.create_task(self._send(part, each, samples))
 
-    async def _send(self, rest: Batch, each: Spend, samples: dict[str, Sample]) -> None:
+    async def _send(self, rest: Batch, each: Spend, samples: Samples) -> None:
         """Buys as many at a time as the budgets have room for, each until it works or should not be tried again.
 
         Nothing is reserved before this runs, so that nothing stays reserved when it is cancelled before it begins.
@@ -195,7 +195,7 @@ class Governor:
             elif not tried:
                 await self._elsewhere(rest, samples)
             else:
-                samples |= zip(tried.keys, outcome, strict=False)
+                samples.update(zip(tried.keys, outcome, strict=False))
             rest, attempt, excused = rest.without(samples), 0, 0
         if self.breach:
             raise RunError(self.breach)
@@ -211,14 +211,14 @@ class Governor:
             pausing.cancel()
             stopping.cancel()
 
-    async def _elsewhere(self, batch: Batch, samples: dict[str, Sample]) -> None:
+    async def _elsewhere(self, batch: Batch, samples: Samples) -> None:
         """Waits while another process buys these: a file tells nobody that it has changed."""
         assert self._journal
         wait = _LOOK_AGAIN_S
         while all(map(self._journal.is_being_bought, batch.keys)):
             await self._sleep(wait)
             wait = min(2 * wait, 16 * _LOOK_AGAIN_S)
-        samples |= self._known(batch)
+        samples.update(self._known(batch))
 
     async def _attempt(self, batch: Batch, number: int, each: Spend) -> tuple[Batch, Sequence[Completion] | CallError]:
         """One try, with what was tried: none of it if others are buying it all.
@@ -234,10 +234,11 @@ class Governor:
                 if self.stopped:
                     return batch, CallError(FailureKind.STOPPED, _STOPPED.reason)
                 claim = await self._claim(batch, each)
-                batch = batch.only(claim.keys)
-                mine = each * len(claim.keys)
-                self._ledger.settle(batch.query.scopes, reserved - mine, NOTHING)
-                reserved = mine
+                if len(claim.keys) < len(batch.keys):
+                    batch = batch.only(claim.keys)
+                    mine = each * len(claim.keys)
+                    self._ledger.settle(batch.query.scopes, reserved - mine, NOTHING)
+                    reserved = mine
                 if not batch:
                     return batch, ()
                 place.unused = False
@@ -245,7 +246,7 @@ class Governor:
                 outcome = Outcome("doubt", reserved, {}, reason="aborted")
                 self._tell(batch, "sending", calls=len(batch.keys))
                 try:
-                    request = replace(batch.request, seeds=tuple(one.seed for one in batch.ids))
+                    request = batch.request.of(tuple(one.seed for one in batch.ids))
                     completions = await self._drawn(batch, request, other)
                     spent = batch.lane.price(completions) + self._paid_beside(batch, other)
                     samples = dict(zip(batch.keys, completions, strict=False))
@@ -281,7 +282,7 @@ class Governor:
         if self._journal is None:
             return Claim(0, tuple(batch.keys))
         query, model = batch.query, batch.lane.model.name
-        attempt = Attempt(self._run, query.id, batch.node.id, model, query.blocks, each, tuple(batch.keys))
+        attempt = Attempt(query.run, query.id, batch.node.id, model, query.blocks, each, tuple(batch.keys))
         return await self._journal.reserve(attempt)
 
     async def _settle(self, batch: Batch, claim: Claim, outcome: Outcome) -> None:
@@ -308,29 +309,22 @@ class Governor:
                 self.breach = errors.BudgetBreach(span=batch.node.span, model=model, what=what, got=got, most=most)
                 return
 
-    def _fail(self, batch: Batch, samples: dict[str, Sample], failed: Failed, *, whole: bool = False) -> None:
+    def _fail(self, batch: Batch, samples: Samples, failed: Failed, *, whole: bool = False) -> None:
         """Puts a failure in the place of samples, for good; `whole`: one that ends the question."""
         missing: dict[str, Failed] = dict.fromkeys(batch.keys, failed)
-        samples |= missing
+        samples.update(missing)
         batch.query.failed.update(missing)
         if self._journal:
-            self._journal.fail(self._run, batch.query.id, missing, whole)
+            self._journal.fail(batch.query.run, batch.query.id, missing, whole)
 
-    def _refuse(self, batch: Batch, samples: dict[str, Sample], failed: Failed, scope: Scope | None = None) -> None:
+    def _refuse(self, batch: Batch, samples: Samples, failed: Failed, scope: Scope | None = None) -> None:
         """The same for samples that are not asked for; `scope` is what has no room for them."""
         whole = not (scope and scope.block)
         place = {} if whole else {"block": True}
         self._tell(batch, "refused", calls=len(batch.keys), reason=failed.reason, **place)
         self._fail(batch, samples, failed, whole=whole)
         if whole:
-            self._exhausted(batch, failed)
-
-    def _exhausted(self, batch: Batch, failed: Failed) -> None:
-        """Notes that the whole question could not have all that it asked for."""
-        batch.query.refusals.append(failed)
-        is_error = any(scope.limit.on_exhausted == "error" for scope in batch.query.scopes)
-        if is_error and failed.kind is FailureKind.BUDGET:
-            raise RunError(errors.BudgetExhausted(span=batch.node.span, reason=failed.reason))
+            batch.query.refuse(failed, batch.node.span)
 
     def _left(self, query: Query) -> float | None:
         """Seconds until the nearest deadline, if there is one."""
@@ -355,7 +349,7 @@ class Governor:
             outcome="ok" if outcome.state == "ok" else outcome.kind,
             cached_tokens=usage.cached,
             reasoning_tokens=usage.reasoning,
-            **_figures(outcome.spent),
+            **figures(outcome.spent),
             **({"reason": outcome.reason} if outcome.reason else {}),
         )
 
@@ -365,7 +359,8 @@ class Governor:
         batch.query.trace.emit(event, **where, **path, **data)
 
 
-def _figures(spent: Spend) -> dict[str, float]:
+def figures(spent: Spend) -> dict[str, float]:
+    """What was spent, as events tell it."""
     tokens = {"prompt_tokens": spent.prompt, "completion_tokens": spent.completion}
     return {"calls": spent.calls, **tokens, "usd": spent.usd}
 
@@ -373,13 +368,6 @@ def _figures(spent: Spend) -> dict[str, float]:
 _LOOK_AGAIN_S = 0.02
 _SPARED = Failed(FailureKind.BUDGET, "left out to have room for what must come")
 _STOPPED = Failed(FailureKind.STOPPED, "the run was stopped")
-
-
-def _shown(sample: Sample) -> Sample:
-    """A text that was withheld is a failure to whoever asked, though it was paid for and is kept."""
-    if isinstance(sample, Completion) and sample.finish is Finish.CONTENT_FILTER and not sample.text:
-        return Failed(FailureKind.CONTENT_FILTER, "the server withheld the text (content filter)")
-    return sample
 
 
 def _failed(error: CallError, reserved: Spend) -> Outcome:

@@ -1,4 +1,4 @@
-"""Identity: what makes two calls one. Sample i of `n=4` is sample i of `n=8`."""
+"""Identity: what makes two calls one, or two executions. Sample i of `n=4` is sample i of `n=8`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from hashlib import sha256
 
-from archc.calls import Conversation, Sampling
+from archc.calls import Conversation, Limits, Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +58,9 @@ class CallSet:
             one.update(b"\0%d" % index)
             samples.append(SampleId(one.hexdigest(), index, (base + index) & 0x7FFFFFFF))
         return samples
+
+
+def execution_key(program: str, test: str, limits: Limits) -> str:
+    """The identity of one test of a program: SHA-256 of all that its outcome depends on, in hex."""
+    content = [1, program, test, [limits.seconds, limits.memory, limits.output]]
+    return sha256(json.dumps(content).encode()).hexdigest()

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from archc import errors
-from archc.calls import NOTHING, Completion, Failed
+from archc import calls, errors
+from archc.calls import NOTHING, Completion, Failed, Spend
 from archc.diagnostics import Diagnostic, RunError
 from archc.runtime.locks import Owner
 from archc.runtime.records import Attempt, Claim, Outcome, Past
@@ -25,6 +25,13 @@ T = TypeVar("T")
 
 _Job = Callable[[Store], Any]
 _Write = tuple[_Job, "asyncio.Future[Any] | None"]
+
+
+class _Written(asyncio.Future[T]):
+    """What a job gave, once it is on disk. Who waits for it and is cancelled goes on waiting, and is cancelled then."""
+
+    def cancel(self, msg: object = None) -> bool:
+        return False
 
 
 class Journal:
@@ -52,16 +59,24 @@ class Journal:
         self._writer = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self._writer.start()
 
-    def get(self, key: str) -> Completion | None:
-        """The completion with that identity, if it was ever paid for. A damaged one counts as not there.
+    def find(self, keys: Sequence[str]) -> dict[str, Completion]:
+        """Those of the completions with these identities that were ever paid for. A damaged one counts as not there.
 
         Raises RunError if the file cannot be read, or no longer be written: then nothing more should be bought.
         """
-        return self._read(lambda store: store.get(key))
+        return self._read(lambda store: store.find(keys))
 
     def is_being_bought(self, key: str) -> bool:
         """Whether another living process has claimed that sample and has not paid for it yet. Raises RunError."""
         return self._read(lambda store: store.is_being_bought(key))
+
+    def outcome(self, key: str) -> calls.Outcome | None:
+        """What came of the execution with that identity, if it was ever run. Raises RunError."""
+        return self._read(lambda store: store.outcome(key))
+
+    async def keep(self, key: str, outcome: calls.Outcome) -> None:
+        """Stores what came of an execution; returns once that is on disk. Raises RunError if it cannot be."""
+        await self._durable(lambda store: store.keep(key, outcome))
 
     def _read(self, job: Callable[[Store], T]) -> T:
         import apsw
@@ -80,9 +95,8 @@ class Journal:
         """
         done = self._put(lambda store: store.reserve(attempt))
         try:
-            return await asyncio.shield(done)
+            return await done
         except asyncio.CancelledError:
-            await asyncio.wait([done])
             if not done.exception() and done.result().keys:
                 await self.settle(done.result(), Outcome("free", NOTHING, {}, reason="cancelled"))
             raise
@@ -98,6 +112,10 @@ class Journal:
     async def begin(self, name: str, recipe: Mapping[str, Any], seed: int) -> Past:
         """Goes on with the run of that name that is not over, or begins one. Raises RunError."""
         return await self._durable(lambda store: store.begin(name, recipe, seed))
+
+    async def spent(self, names: str) -> Spend:
+        """What all runs whose names begin so have spent. Raises RunError."""
+        return await self._durable(lambda store: store.spent(names))
 
     async def end(self, run: str) -> None:
         """Nothing is left to do in that run. Raises RunError."""
@@ -125,15 +143,10 @@ class Journal:
         self._store.close()
 
     async def _durable(self, job: Callable[[Store], T]) -> T:
-        done = self._put(job)
-        try:
-            return await asyncio.shield(done)
-        except asyncio.CancelledError:
-            await asyncio.wait([done])
-            raise
+        return await self._put(job)
 
-    def _put(self, job: Callable[[Store], T]) -> asyncio.Future[T]:
-        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    def _put(self, job: Callable[[Store], T]) -> _Written[T]:
+        done: _Written[T] = _Written(loop=asyncio.get_running_loop())
         self._queue.put((job, done))
         return done
 
@@ -186,8 +199,6 @@ def _bad(path: Path, error: Exception) -> Diagnostic:
 
 def _resolve(waiting: list[tuple[asyncio.Future[Any], Any]], failure: Diagnostic | None) -> None:
     for done, result in waiting:
-        if done.cancelled():
-            continue
         if failure:
             done.set_exception(RunError(failure))
         else:

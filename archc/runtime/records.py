@@ -1,13 +1,16 @@
-"""Records: what the journal keeps, as values, and completions as bytes."""
+"""Records: what the journal keeps, as values; completions and outcomes of executions as bytes."""
 
 from __future__ import annotations
 
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from archc import calls
 from archc.calls import Completion, Conversation, Failed, Finish, Spend, Usage
 
 State = Literal["sent", "ok", "free", "billed", "doubt"]
@@ -108,15 +111,20 @@ def unpacked(key: bytes, body: bytes | None, crc: int | None) -> Completion | No
     if body is None or checksum(key, body) != crc:
         return None
     plain = body if body.startswith(b"{") else zlib.decompress(body)
-    return completion_of(json.loads(plain.decode("utf-8", "surrogatepass")))
+    try:
+        content = from_json(plain)
+    except ValueError:
+        content = json.loads(plain.decode("utf-8", "surrogatepass"))
+    return completion_of(content)
 
 
 def content_of(completion: Completion) -> dict[str, Any]:
     """A completion, JSON-ready."""
+    usage = completion.usage
     return {
         "text": completion.text,
         "finish": completion.finish,
-        "usage": astuple(completion.usage),
+        "usage": [usage.prompt, usage.completion, usage.cached, usage.reasoning],
         "logprob": completion.logprob,
     }
 
@@ -132,4 +140,27 @@ def completion_of(content: Mapping[str, Any]) -> Completion:
 
 def as_bytes(content: object) -> bytes:
     """JSON in UTF-8, with half surrogate pairs as they are."""
-    return json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    try:
+        return to_json(content)
+    except PydanticSerializationError:
+        return json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def executed(outcome: calls.Outcome) -> bytes:
+    """What came of an execution, as it is kept."""
+    return as_bytes([outcome.status, outcome.message, outcome.seconds, outcome.stdout])
+
+
+def execution(key: bytes, body: bytes, crc: int) -> calls.Outcome | None:
+    """What was kept; None if it is damaged."""
+    if checksum(key, body) != crc:
+        return None
+    return outcome_of(json.loads(body.decode("utf-8", "surrogatepass")))
+
+
+def outcome_of(content: Sequence[Any]) -> calls.Outcome:
+    """The outcome that such content is. Raises TypeError or ValueError if it is none."""
+    status, message, seconds, stdout = content
+    if status not in get_args(calls.ExecutionStatus):
+        raise ValueError(f"no outcome is called {status!r}")
+    return calls.Outcome(status, str(message), float(seconds), str(stdout))

@@ -25,6 +25,8 @@ class NodeTally:
     """Completions bought."""
     cached: int = 0
     """Completions found in the journal."""
+    executed: int = 0
+    """Tests of programs whose outcome it asked for, run now or before."""
     retries: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -47,6 +49,7 @@ class NodeTally:
         return {
             "calls": self.calls,
             "cached": self.cached,
+            "executed": self.executed,
             "retries": self.retries,
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
@@ -77,7 +80,7 @@ class Tally:
         if event.get("query") != self.query or "node" not in event:
             return
         match event["event"]:
-            case "call" | "cached":
+            case "call" | "cached" | "executed":
                 for name in (event["node"], *self.owners.get(event["node"], ())):
                     _count(self.nodes[name], event)
             case "node":
@@ -95,6 +98,9 @@ class Tally:
 def _count(node: NodeTally, event: Event) -> None:
     if event["event"] == "cached":
         node.cached += event["calls"]
+        return
+    if event["event"] == "executed":
+        node.executed += event["tests"]
         return
     node.calls += event["calls"]
     node.prompt_tokens += event["prompt_tokens"]
@@ -120,11 +126,13 @@ class Run:
     """Which budget ended it."""
     abstained: bool = False
     """Whether the answer is that there is none."""
+    earlier: tuple[Run, ...] = ()
+    """Those of the turns before, where a conversation went on."""
 
     @property
     def digest(self) -> str:
         """SHA-256 of what it came to, the same for every run that takes the same answers from its models."""
-        content = [self.status, self.answer, [_candidate_json(c) for c in self.candidates]]
+        content = [self.status, self.answer, [candidate_json(c) for c in self.candidates]]
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -159,7 +167,7 @@ class Run:
             "status": self.status,
             "answer": self.answer,
             "text": self.text,
-            "candidates": [_candidate_json(c) for c in self.candidates],
+            "candidates": [candidate_json(c) for c in self.candidates],
             "calls": self.spent.calls,
             "cached": self.cached,
             "prompt_tokens": self.spent.prompt,
@@ -174,7 +182,8 @@ class Run:
         }
 
 
-def _candidate_json(candidate: Candidate) -> dict[str, Any]:
+def candidate_json(candidate: Candidate) -> dict[str, Any]:
+    """A candidate with what is known of it, JSON-ready."""
     facets = {
         "answer": candidate.answer.text if candidate.answer else None,
         "score": candidate.score,

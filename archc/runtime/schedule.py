@@ -8,21 +8,37 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from archc import errors
-from archc.calls import NOTHING, Completion, Conversation, Failed, FailureKind, Sampling, Spend
+from archc.calls import (
+    NOTHING,
+    USUAL_LIMITS,
+    Completion,
+    Conversation,
+    Failed,
+    FailureKind,
+    Limits,
+    Outcome,
+    Sampling,
+    Spend,
+)
 from archc.diagnostics import Diagnostic
 from archc.ir.condition import Condition
 from archc.ir.control import NoResult
+from archc.ir.elementwise import Elementwise
 from archc.ir.op import Turn
 from archc.ir.region import Node, Region
+from archc.ir.streams import NO_STREAMS, streams
 from archc.runtime.governor import Governor
-from archc.runtime.query import Query
+from archc.runtime.query import Query, Sample
+from archc.runtime.run import candidate_json
+from archc.runtime.stream import Slot, Stream, made_of, watch
 from archc.spec.model import Budget
-from archc.values import CandidateSet
+from archc.values import Candidate, CandidateSet
 
 Result = CandidateSet | Diagnostic
 
@@ -46,6 +62,24 @@ class Frame:
     """How many nodes that ask models lie behind it, on the longest path."""
     drawn: dict[str, Spend] = field(default_factory=dict)
     """What the samples of each node that is done cost when they were bought."""
+    streams: dict[str, Stream] = field(default_factory=dict)
+    """What the nodes give whose candidates are told as they come."""
+
+    def __post_init__(self) -> None:
+        self.flow = NO_STREAMS if self.query.thrift else streams(self.region, self.query.ample)
+        for node in self.region.nodes:
+            if node.id in self.flow.sources:
+                self.streams[node.id] = Stream(node.op.samples or len(self.slots(node)))
+
+    def slots(self, node: Node) -> list[Slot]:
+        """What a node reads, candidate by candidate."""
+        return [slot for name in node.inputs if name in self.streams for slot in self.streams[name].slots]
+
+    def source(self, node: Node) -> Node | None:
+        """The node whose samples end when this one has enough."""
+        if node.id not in self.flow.deciding:
+            return None
+        return next(one for one in self.region.nodes if one.enough == node.id)
 
     async def result(self, name: str) -> Result:
         """What a node gives, of this region or one around it, or what arrives at it."""
@@ -73,6 +107,9 @@ async def _run(frame: Frame, governor: Governor) -> Result:
     return _merge([await frame.result(name) for name in frame.region.outputs])
 
 
+Draw = Callable[..., Awaitable[tuple[Sample, ...]]]
+
+
 class NodeRun:
     """One node at work, and what its op sees of the world: implements `archc.ir.op.Context`."""
 
@@ -83,26 +120,71 @@ class NodeRun:
         self._query = frame.query
         self._behind = frame.behind + frame.region.behind[node.id]
         self._drawn = Spend()
+        self._stream = frame.streams.get(node.id)
+        self._started = False
         self._where = {"query": frame.query.id, "node": node.id}
         if turns := frame.path + (() if frame.copy is None else (frame.copy,)):
             self._where["path"] = ".".join(map(str, turns))
 
     async def result(self) -> Result:
-        """Waits for what it reads and does its work."""
+        """Waits for what it reads and does its work; begins with single candidates where it can."""
+        try:
+            return await self._result()
+        finally:
+            if self._stream:
+                self._stream.close()
+
+    async def _result(self) -> Result:
         for name in self._node.op.around:
             await self._frame.result(name)
+        made = await self._ahead()
         before = _merge([await self._frame.result(name) for name in self._node.inputs])
         if isinstance(before, Diagnostic):
             return before
         trace = self._query.trace
-        trace.emit("node", **self._where, state="started", candidates=len(before))
-        after = await self._work(before)
+        self._start(len(before))
+        if self._stream and self._node.op.samples:
+            self._stream.tests = before.tests
+        after = await self._work(before) if made is None else self._gathered(made, before)
         self._frame.drawn[self._node.id] = self._drawn
         if self._query.thrift and self._frame.outer is None:
             self._query.thrift.done(self._node.id)
+        if self._query.tells and isinstance(after, CandidateSet):
+            self._tell(after)
         counts = (len(after), len(after.failed)) if isinstance(after, CandidateSet) else (0, 0)
         trace.emit("node", **self._where, state="done", candidates=counts[0], failed=counts[1])
         return _lacking(self._node, after) or after if isinstance(after, CandidateSet) else after
+
+    def _tell(self, after: CandidateSet) -> None:
+        told = [
+            candidate_json(c)
+            | ({"reason": c.verdict.reason, "votes": [c.verdict.approvals, c.verdict.votes]} if c.verdict else {})
+            for c in after.candidates
+        ]
+        self._query.trace.emit("left", **self._where, candidates=told, tests=list(after.tests))
+
+    def _start(self, candidates: int) -> None:
+        if not self._started:
+            self._query.trace.emit("node", **self._where, state="started", candidates=candidates)
+            self._started = True
+
+    async def _ahead(self) -> list[Candidate] | None:
+        """Does what can be done before all candidates are there."""
+        frame, node, op = self._frame, self._node, self._node.op
+        early = node.id in frame.flow.early
+        if not (early or node.id in frame.flow.deciding):
+            return None
+        slots, told, source = frame.slots(node), frame.streams[node.inputs[0]], frame.source(node)
+        end, least = (frame.streams[source.id], source.op.min_candidates) if source else (None, 0)
+        if early and isinstance(op, Elementwise):
+            return await made_of(op, self, slots, told, self._stream, end, least)
+        if source and end:
+            await watch(op.settled, slots, end, source.op.at_a_time, least)
+        return None
+
+    def _gathered(self, made: list[Candidate], before: CandidateSet) -> CandidateSet:
+        assert isinstance(self._node.op, Elementwise)
+        return before.with_candidates(self._node.op.gathered(self, made, before))
 
     async def _work(self, before: CandidateSet) -> Result:
         """Runs the op; abstentions are passed over, and go on where nothing else is left or nothing is taken away."""
@@ -145,23 +227,46 @@ class NodeRun:
         if copy is not None:
             row = self._node.op.samples
             path, first = (path, first + copy * row) if row else ((*path, copy), first)
-        samples = await self._governor.ask(
+        self._start(len(self._frame.slots(self._node)))  # one that begins before all is there
+        draw = partial(
+            self._governor.ask,
             self._query,
             self._node,
             model,
             messages,
             sampling,
             prompt=prompt,
-            n=n,
-            first=first,
             path=path,
             schema=schema,
             logprobs=logprobs,
             urgency=self._behind,
             sparing=self._node.op.samples > 0 and self._frame.outer is None,
         )
-        self._drawn += self._governor.price(model, [s for s in samples if isinstance(s, Completion)])
+        if self._stream and self._node.op.samples:
+            samples = await self._told(draw, self._stream, n, first)
+        else:
+            samples = await draw(n=n, first=first)
+        self._drawn += self._query.lanes[model].price([s for s in samples if isinstance(s, Completion)])
         return samples
+
+    async def _told(self, draw: Draw, stream: Stream, n: int, first: int) -> tuple[Sample, ...]:
+        """Draws samples and tells each; a part of them at a time where another node tells when they are enough."""
+        is_ended = self._node.enough in self._frame.flow.deciding
+        part = self._node.op.at_a_time if is_ended else n
+        samples: tuple[Sample, ...] = ()
+        for start in range(0, n, part):
+            if start and not await stream.wants(start):
+                self.note("enough", samples=start, of=n)
+                break
+            heard = partial(stream.hear, start)
+            samples += await draw(n=min(part, n - start), first=first + start, heard=heard)
+        return samples
+
+    async def execute(
+        self, program: str, tests: Sequence[str], limits: Limits = USUAL_LIMITS
+    ) -> tuple[Outcome | Failed, ...]:
+        """See `archc.calls.Execute`."""
+        return await self._governor.executor.execute(self._query, self._node, self._where, program, tests, limits)
 
     def order(self, count: int) -> tuple[int, ...]:
         """A permutation fixed by the seed, the node, the turn and the question."""
@@ -248,10 +353,10 @@ class NodeRun:
 
 
 def _merge(results: list[Result]) -> Result:
-    """All candidates in order; the first cause if nothing is left of any."""
+    """All candidates in order; the first cause if there are none for one."""
     sets = [r for r in results if isinstance(r, CandidateSet)]
     causes = [r for r in results if isinstance(r, Diagnostic)]
-    return causes[0] if causes and not sets else CandidateSet.concat(sets)
+    return causes[0] if causes and not any(map(len, sets)) else CandidateSet.concat(sets)
 
 
 def _lacking(node: Node, after: CandidateSet) -> Diagnostic | None:

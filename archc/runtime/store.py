@@ -1,8 +1,9 @@
 """Store: the journal's SQLite file and what is written there.
 
 An *attempt* is a request and what it reserves, written before it leaves and settled with what came back. A *sample* is
-one completion; its row is claimed by the attempt that buys it, and has a body once it is paid for. A *run* has
-*queries*, and these have *failures*, which stand in the place of samples.
+one completion; its row is claimed by the attempt that buys it, and has a body once it is paid for. An *execution* is
+what came of a test of a program. A *run* has *queries*, and these have *failures*, which stand in the place of samples
+and executions.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Self, cast
 
+from archc import calls
 from archc.calls import Completion, Failed, FailureKind, Message, Spend
 from archc.runtime.locks import is_alive, owners, refuse
 from archc.runtime.records import (
@@ -27,11 +28,13 @@ from archc.runtime.records import (
     Told,
     as_bytes,
     checksum,
+    executed,
+    execution,
     packed,
     unpacked,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -78,6 +81,12 @@ CREATE TABLE IF NOT EXISTS samples (
     crc INTEGER,                -- CRC-32 of key and body
     at INTEGER                  -- when it was paid
 ) STRICT;
+CREATE TABLE IF NOT EXISTS executions (
+    key BLOB NOT NULL PRIMARY KEY,  -- SHA-256 of program, test and limits
+    body BLOB NOT NULL,         -- JSON: status, message, seconds, stdout
+    crc INTEGER NOT NULL,       -- CRC-32 of key and body
+    at INTEGER NOT NULL         -- when it ran
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS failures (
     run TEXT NOT NULL,
     query TEXT NOT NULL,
@@ -94,6 +103,9 @@ INSERT OR IGNORE INTO samples SELECT key, 0, model, body, checksum(key, body), u
 WHERE crc = checksum(x'', body);
 DROP TABLE completions;
 """
+
+
+_FIND = "SELECT key, body, crc FROM samples WHERE key IN (SELECT unhex(value) FROM json_each(?))"
 
 
 class Store:
@@ -122,7 +134,7 @@ class Store:
             return
         with self.transaction():
             version = self._version()
-            if version not in (0, 1, SCHEMA_VERSION):
+            if version not in (0, 1, 2, SCHEMA_VERSION):
                 raise ValueError(f"it has schema {version}, this archc reads schema {SCHEMA_VERSION}")
             if version < SCHEMA_VERSION:
                 self.connection.execute(_SCHEMA)
@@ -167,15 +179,15 @@ class Store:
 
     # ---- samples and attempts
 
-    def get(self, key: str) -> Completion | None:
-        """The completion with that identity, if it was ever paid for. A damaged one counts as not there."""
-        rows = self.rows("SELECT key, body, crc FROM samples WHERE key = ?", (bytes.fromhex(key),))
-        return unpacked(*rows[0]) if rows else None
+    def find(self, keys: Sequence[str]) -> dict[str, Completion]:
+        """Those of the completions with these identities that were ever paid for. A damaged one counts as not there."""
+        rows = self.rows(_FIND, (json.dumps(keys),))
+        return {key.hex(): one for key, body, crc in rows if (one := unpacked(key, body, crc))}
 
     def reserve(self, attempt: Attempt) -> Claim:
         """Claims those of the samples that nobody has or buys, and reserves their worst case."""
         run = (attempt.run, attempt.query, attempt.node, attempt.model, json.dumps(attempt.blocks), self.owner)
-        spend = astuple(attempt.each * len(attempt.keys))
+        spend = _amounts(attempt.each * len(attempt.keys))
         self.connection.execute(
             "INSERT INTO attempts (run, query, node, model, blocks, owner, state, calls, prompt, completion, usd, at)"
             " VALUES (?, ?, ?, ?, ?, ?, 'sent', ?, ?, ?, ?, unixepoch())",
@@ -252,7 +264,19 @@ class Store:
     def _spend(self, id: int, state: State, spent: Spend, reason: str) -> None:
         self.connection.execute(
             "UPDATE attempts SET state = ?, calls = ?, prompt = ?, completion = ?, usd = ?, reason = ? WHERE id = ?",
-            (state, *astuple(spent), reason, id),
+            (state, *_amounts(spent), reason, id),
+        )
+
+    def outcome(self, key: str) -> calls.Outcome | None:
+        """What came of the execution with that identity, if it was ever run. A damaged one counts as not there."""
+        rows = self.rows("SELECT key, body, crc FROM executions WHERE key = ?", (bytes.fromhex(key),))
+        return execution(*rows[0]) if rows else None
+
+    def keep(self, key: str, outcome: calls.Outcome) -> None:
+        """Stores what came of an execution."""
+        body, id = executed(outcome), bytes.fromhex(key)
+        self.connection.execute(
+            "INSERT OR REPLACE INTO executions VALUES (?, ?, ?, unixepoch())", (id, body, checksum(id, body))
         )
 
     def is_being_bought(self, key: str) -> bool:
@@ -284,6 +308,16 @@ class Store:
         )
         amounts = [(query, tuple(json.loads(blocks)), Spend(*amount)) for query, blocks, *amount, _ in spent]
         return Past(run, amounts, sum(row[-1] for row in spent))
+
+    def spent(self, names: str) -> Spend:
+        """What all runs whose names begin so have spent, those that were ended too; what is in doubt counts in full."""
+        [amount] = self.rows(
+            "SELECT coalesce(sum(calls), 0), coalesce(sum(prompt), 0), coalesce(sum(completion), 0),"
+            " coalesce(sum(usd), 0.0) FROM attempts WHERE state != 'free' AND run IN"
+            " (SELECT id FROM runs WHERE substr(name, 1, length(?1)) = ?1)",
+            (names,),
+        )
+        return Spend(*amount)
 
     def end(self, run: str) -> None:
         """Nothing is left to do in it."""
@@ -321,3 +355,8 @@ class Store:
             {key.hex(): Failed(FailureKind(kind), reason) for key, kind, reason, _ in rows},
             frozenset(key.hex() for key, _, _, whole in rows if whole),
         )
+
+
+def _amounts(spend: Spend) -> tuple[int, int, int, float]:
+    """As they stand in a row."""
+    return spend.calls, spend.prompt, spend.completion, spend.usd

@@ -48,6 +48,13 @@ class Thrift:
         return not any(scope.lacks(scope.reserved + more) for scope in self._scopes)
 
 
+def is_ample(plan: Plan, scopes: Sequence[Scope]) -> bool:
+    """Whether all that a plan may do has room in the budgets; in one that other questions share, nobody knows."""
+    hedged = any(model.shared.hedge is not None for model in plan.graph.models)
+    most = _most(plan.cost) * (2 if hedged else 1)
+    return not any(scope.limited and (scope.shared or scope.lacks(most)) for scope in scopes)
+
+
 def _part(spend: Spend, share: float) -> Spend:
     calls, prompt, completion = (math.ceil(share * n) for n in (spend.calls, spend.prompt, spend.completion))
     return Spend(calls, prompt, completion, share * spend.usd)

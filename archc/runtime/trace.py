@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from archc import errors
 from archc.diagnostics import Diagnostic, SpecError
 
@@ -37,6 +39,13 @@ class Trace:
             listener(record)
 
 
+def _line(event: Event) -> bytes:
+    try:
+        return to_json(event) + b"\n"
+    except PydanticSerializationError:  # half a surrogate pair
+        return (json.dumps(event, ensure_ascii=False) + "\n").encode(**AS_JSON)
+
+
 AS_JSON: Final[Any] = {"encoding": "utf-8", "errors": "backslashreplace"}
 """How to open a file for JSON: half a surrogate pair, which is no Unicode, becomes the escape that JSON has for it."""
 
@@ -52,14 +61,14 @@ class JsonlFile:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
-            self._path, self._file = path, path.open("a", **AS_JSON)
+            self._path, self._file = path, path.open("ab")
         except OSError as error:
             raise SpecError(errors.NotWritable(path=str(path), problem=error.strerror or str(error))) from None
 
     def __call__(self, event: Event) -> None:
         if self.trouble is None and event["event"] != "sending":  # that is for who watches; `call` says when it left
             with self._noticed():
-                self._file.write(json.dumps(event, ensure_ascii=False) + "\n")
+                self._file.write(_line(event))
 
     def close(self) -> None:
         """Writes what is left."""

@@ -8,7 +8,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from archc.runtime.records import checksum, completion_of, content_of, packed, unpacked
+from archc.runtime.records import (
+    checksum,
+    completion_of,
+    content_of,
+    executed,
+    execution,
+    outcome_of,
+    packed,
+    unpacked,
+)
 from archc.runtime.store import SCHEMA_VERSION, Store
 
 DAY_S = 86_400
@@ -27,10 +36,12 @@ def stats(store: Store) -> dict[str, Any]:
         "SELECT runs.id, datetime(began, 'unixepoch'), ended NOT NULL, count(queries.id), count(result)"
         " FROM runs LEFT JOIN queries ON run = runs.id GROUP BY runs.id ORDER BY began DESC"
     )
+    [[executions]] = store.rows("SELECT count(*) FROM executions")
     return {
         "path": str(store.path),
         "bytes": pages * size,
         "samples": sum(count for _, count, _ in models),
+        "executions": executions,
         "models": [{"model": m, "samples": count, "bytes": length} for m, count, length in models],
         "attempts": {
             state: {"attempts": number, "calls": calls, "prompt_tokens": p, "completion_tokens": c, "usd": usd}
@@ -58,25 +69,30 @@ class Health:
     """What `verify` found."""
 
     samples: int
+    executions: int
     damaged: tuple[str, ...]
-    """Identities of samples whose bytes have changed; they count as not there."""
+    """Identities of samples and executions whose bytes have changed; they count as not there."""
     problems: tuple[str, ...]
     """What SQLite says of the file."""
 
 
 def verify(store: Store) -> Health:
-    """Reads everything: the file's structure, and every sample against its checksum."""
+    """Reads everything: the file's structure, and every sample and execution against its checksum."""
     said = [text for [text] in store.rows("PRAGMA integrity_check") if text != "ok"]
-    samples, damaged = 0, []
+    samples, executions, damaged = 0, 0, []
     for key, body, crc in store.connection.execute("SELECT key, body, crc FROM samples WHERE body NOT NULL"):
         samples += 1
         if unpacked(key, body, crc) is None:
             damaged.append(key.hex())
-    return Health(samples, tuple(damaged), tuple(said))
+    for key, body, crc in store.connection.execute("SELECT key, body, crc FROM executions"):
+        executions += 1
+        if execution(key, body, crc) is None:
+            damaged.append(key.hex())
+    return Health(samples, executions, tuple(damaged), tuple(said))
 
 
 def collect(store: Store, days: float) -> dict[str, int]:
-    """Removes what is older than so many days, and damaged samples, and gives the space back; how much of each.
+    """Removes what is older than so many days, and what is damaged, and gives the space back; how much of each.
 
     A run that has not ended keeps its attempts, so that what it spent stays spent.
     """
@@ -88,6 +104,7 @@ def collect(store: Store, days: float) -> dict[str, int]:
     with store.transaction():
         for what, table, where in (
             ("samples", "samples", f"body NOT NULL AND at < {before[0]}"),
+            ("executions", "executions", f"at < {before[0]}"),
             ("attempts", "attempts", old),
             ("failures", "failures", old),
             ("queries", "queries", old),
@@ -96,17 +113,23 @@ def collect(store: Store, days: float) -> dict[str, int]:
             store.connection.execute(f"DELETE FROM {table} WHERE {where}", before[1])
             removed[what] = store.connection.changes()
         for key in damaged:
-            store.connection.execute("DELETE FROM samples WHERE key = ?", (bytes.fromhex(key),))
-            removed["samples"] += store.connection.changes()
+            for table in ("samples", "executions"):
+                store.connection.execute(f"DELETE FROM {table} WHERE key = ?", (bytes.fromhex(key),))
+                removed[table] += store.connection.changes()
     store.connection.execute("VACUUM")
     return removed
 
 
 _HEAD = json.dumps({"archc": "journal", "schema": SCHEMA_VERSION})
+_OLD_HEAD = json.dumps({"archc": "journal", "schema": 2})
+"""Of journals without executions."""
 
 
 def exported(store: Store) -> Iterator[str]:
-    """The journal as lines of JSON: its samples and runs, with which runs can be told again. Attempts stay here."""
+    """The journal as lines of JSON: its samples, executions and runs, with which runs can be told again.
+
+    Attempts stay here.
+    """
     yield _HEAD
     for id, name, recipe, seed, began, ended in store.rows("SELECT id, name, recipe, seed, began, ended FROM runs"):
         content = json.loads(zlib.decompress(recipe).decode("utf-8", "surrogatepass"))
@@ -121,6 +144,9 @@ def exported(store: Store) -> Iterator[str]:
     ):
         if sample := unpacked(key, body, crc):
             yield json.dumps({"sample": key.hex(), "model": model, **content_of(sample), "at": at})
+    for key, body, crc, at in store.connection.execute("SELECT key, body, crc, at FROM executions"):
+        if execution(key, body, crc):
+            yield json.dumps({"execution": key.hex(), "outcome": json.loads(body), "at": at})
 
 
 def imported(store: Store, lines: Iterable[str]) -> dict[str, int]:
@@ -128,9 +154,9 @@ def imported(store: Store, lines: Iterable[str]) -> dict[str, int]:
 
     Raises ValueError for lines that are none of it.
     """
-    new = {"runs": 0, "queries": 0, "failures": 0, "samples": 0}
+    new = {"runs": 0, "queries": 0, "failures": 0, "samples": 0, "executions": 0}
     rows = iter(lines)
-    if next(rows, "").strip() != _HEAD:
+    if next(rows, "").strip() not in (_HEAD, _OLD_HEAD):
         raise ValueError(f"its first line is not that of an exported journal of schema {SCHEMA_VERSION}")
     with store.transaction():
         for number, line in enumerate(rows, 2):
@@ -171,6 +197,9 @@ def _row(record: dict[str, Any]) -> tuple[str, dict[str, Any]]:
             "reason": record["reason"],
             "whole": int(record["whole"]),
         }
+    if "execution" in record:
+        key, body = bytes.fromhex(record["execution"]), executed(outcome_of(record["outcome"]))
+        return "executions", {"key": key, "body": body, "crc": checksum(key, body), "at": int(record["at"])}
     body = packed(completion_of(record))
     key = bytes.fromhex(record["sample"])
     crc = checksum(key, body)

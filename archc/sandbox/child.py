@@ -22,7 +22,7 @@ from typing import Any
 
 DEPTH = 60
 """How deep a value may be nested that crosses."""
-LONGEST = 8 << 20
+LONGEST = 64 << 20
 """Of an answer, in bytes."""
 CALLS_CHECK = re.compile(r"^check\(", re.MULTILINE)
 
@@ -238,7 +238,10 @@ class Program:
 
 def short(value: Any) -> str:
     """How a value looks, cut."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not write out integers of many digits
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= 120 else text[:117] + "..."
 
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from archc.calls import USUAL_LIMITS, ExecutionStatus, Limits, Outcome
 from archc.diagnostics import RunError
 from archc.errors import NoSandbox
-from archc.sandbox.outcome import Limits, Outcome, Status
 from archc.sandbox.walls import WALLS, Interpreter, Wall, command, this_python, why_not
 from archc.sandbox.worker import Lost, Worker
 
@@ -21,7 +21,6 @@ _TRIES = 2
 _HELP = "apt install bubblewrap, or use Linux 5.13 or newer with Landlock; `archc doctor` shows what is there"
 _XCPU = -24
 """How a process ends that used up its CPU time."""
-_USUAL = Limits()
 
 _PROBE = b"""
 import os, socket
@@ -67,6 +66,11 @@ class Sandbox:
         self.says: dict[str, Any] = {}
         """What the first worker found: `landlock`, the version of Landlock, `uid`, and `python`."""
 
+    @property
+    def workers(self) -> int:
+        """How many programs it runs at once."""
+        return self._count or len(os.sched_getaffinity(0))
+
     async def start(self) -> None:
         """Starts the first worker, the others when there is work for them. Raises RunError if nothing holds code in."""
         reason = why_not()
@@ -74,13 +78,13 @@ class Sandbox:
             self._command = command(wall, self._python or this_python(), self._before)
             try:
                 worker = await self._hired()
-                said, end = await worker.job(b"s", _PROBE, b"in", _USUAL)
+                said, end = await worker.job(b"s", _PROBE, b"in", USUAL_LIMITS)
             except Lost as lost:
                 reason += f"{'; ' if reason else ''}{wall}: {lost}"
                 continue
             if said.get(b"o") == b"safe\n" and end["codes"] == [0]:
                 self.wall, self.says = wall, worker.says
-                for place in (*[None] * ((self._count or len(os.sched_getaffinity(0))) - 1), worker):
+                for place in (*[None] * (self.workers - 1), worker):
                     self._free.put_nowait(place)
                 return
             reason += f"{'; ' if reason else ''}{wall}: {said.get(b'm', b'').decode(errors='replace').strip()[-200:]}"
@@ -102,7 +106,7 @@ class Sandbox:
         await self.close()
 
     async def test(
-        self, program: str, test: str, entry: str | None = None, limits: Limits = _USUAL, trusted: str = ""
+        self, program: str, test: str, entry: str | None = None, limits: Limits = USUAL_LIMITS, trusted: str = ""
     ) -> Outcome:
         """Whether a program passes a test: asserts, or a function `check` that is given the function `entry`.
 
@@ -118,7 +122,7 @@ class Sandbox:
         status, message = _ended(end, limits, "the test")
         return Outcome("killed" if status == "passed" else status, message or "the test ended itself", end["seconds"])
 
-    async def run(self, program: str, stdin: str = "", limits: Limits = _USUAL) -> Outcome:
+    async def run(self, program: str, stdin: str = "", limits: Limits = USUAL_LIMITS) -> Outcome:
         """What a program prints that reads its input from stdin. `passed` means that it came to its end."""
         said, end = await self._job(b"s", program.encode("utf-8", "replace"), stdin.encode("utf-8", "replace"), limits)
         status, message = _ended(end, limits, "the program")
@@ -157,7 +161,7 @@ class Sandbox:
         self._free.put_nowait(None)
 
 
-def _ended(end: Any, limits: Limits, what: str) -> tuple[Status, str]:
+def _ended(end: Any, limits: Limits, what: str) -> tuple[ExecutionStatus, str]:
     code = end["codes"][0]
     if end["cause"] == "timeout" or code == _XCPU:
         return "timeout", f"{what} took longer than {limits.seconds:g} s"

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from archc.sandbox.outcome import Limits
+from archc.calls import Limits
 
 _JOB = struct.Struct("<cIIdQI")
 _FRAME = struct.Struct("<cI")

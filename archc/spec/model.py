@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    json_schema,
+    model_validator,
+)
 
 from archc.diagnostics import Diagnostic
 from archc.source import Source, Span
@@ -17,6 +27,15 @@ Rules = Literal["open", "archon"]
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+_TEXTS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+Texts = Annotated[tuple[str, ...], BeforeValidator(_listed), json_schema.WithJsonSchema(_TEXTS)]
+"""One text or several."""
 
 
 class Budget(_Part):
@@ -47,6 +66,27 @@ class Budget(_Part):
 _SPENT = ("calls", "tokens", "prompt_tokens", "completion_tokens", "usd")
 
 
+class Aims(_Part):
+    """What `archc search` looks for in a spec with choices, unless its options say otherwise."""
+
+    task: str = ""
+    """A built-in task, or a file with questions."""
+    maximise: Texts = ()
+    """Figures of a trial, or expressions of them, to be made large: `accuracy`, `accuracy - 0.001 * calls`."""
+    minimise: Texts = ()
+    """The same, to be made small. Several goals together make a Pareto front."""
+    subject_to: Texts = ()
+    """What must hold: `calls <= 40`, `p95_seconds <= 20`."""
+    budget: Budget | None = None
+    """For the whole search, its confirmation and its baselines."""
+    trials: PositiveInt | None = None
+    """How many architectures to try, at most."""
+    sampler: str = ""
+    """Which one proposes them; `archc search --samplers` lists them."""
+    start: tuple[dict[str, str | int | float | bool | None], ...] = ()
+    """Points to try first, each with a value for every choice."""
+
+
 class Price(_Part):
     """What a model costs, in USD per million tokens."""
 
@@ -73,6 +113,21 @@ class Rate(_Part):
         return self
 
 
+class ModelShape(_Part):
+    """What a model is made of, as its card says: with it a plan counts floating-point operations, too."""
+
+    params: PositiveFloat
+    """Parameters that a token passes through, such as `7.6e9`; of a mixture of experts the active ones."""
+    layers: PositiveInt
+    """Transformer blocks."""
+    heads: PositiveInt
+    """Attention heads of a layer."""
+    kv_heads: PositiveInt
+    """Key and value heads of a layer: fewer than `heads` where they share."""
+    head_dim: PositiveInt = 128
+    """Numbers in a key."""
+
+
 class SharedOptions(_Part):
     """The keys of a `models` entry that all backends have."""
 
@@ -90,6 +145,8 @@ class SharedOptions(_Part):
     """After so many seconds without an answer a request is sent again. The first answer counts; both may cost."""
     price: Price | None = None
     """What it costs; needed for a budget in USD."""
+    shape: ModelShape | None = None
+    """What it is made of, for the operations that a run takes."""
     small: bool = False
     """Whether it has about 8B parameters or fewer; then archc warns of what such models do badly."""
 

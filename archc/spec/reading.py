@@ -9,12 +9,12 @@ from archc import errors
 from archc.diagnostics import Diagnostic, SpecError, did_you_mean
 from archc.source import Source
 from archc.spec.located import Leaf, Listing, Located, Table, kind_of, plain, span_at
-from archc.spec.model import Budget, ModelEntry, Rules, Sequence, Spec
+from archc.spec.model import Aims, Budget, ModelEntry, Rules, Sequence, Spec
 from archc.spec.params import Params, bound, params_of, refuse_bombs, unbound, unescaped, unknown
 from archc.spec.pipeline import sequence
 from archc.spec.validation import head, misspelt, validated, wrong
 
-KEYS = ("name", "rules", "params", "models", "budget", "require", "pipeline")
+KEYS = ("name", "rules", "params", "models", "budget", "require", "search", "pipeline")
 BESIDE = "archon"
 """A key that holds what a config of that system says beside the architecture; only its export reads it."""
 
@@ -33,6 +33,8 @@ def read_spec(source: Source, root: Located) -> Spec:
     root = _bound(root, params, found)
     models = _models(root, found)
     found += _unfit_requirements(root)
+    if aim := root.get("search"):
+        validated(Aims, aim.value, "search", found)
     budget = root.get("budget")
     return Spec(
         source,
@@ -46,6 +48,16 @@ def read_spec(source: Source, root: Located) -> Spec:
         mistakes=tuple(found),
         models_are_known=models is not None,
     )
+
+
+def read_aims(root: Located) -> Aims:
+    """What a search of the spec looks for. Raises SpecError."""
+    entry = root.get("search") if isinstance(root, Table) else None
+    found: list[Diagnostic] = []
+    aims = validated(Aims, entry.value, "search", found) if entry else None
+    if found:
+        raise SpecError(*found)
+    return aims or Aims()
 
 
 def _bound(root: Table, params: Params, found: list[Diagnostic]) -> Table:

@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
-from archc.backends._wire import MAX_BYTES, MAX_HEADERS, _inflated
+from archc.api import run_loop
+from archc.backends._reading import MAX_BYTES, MAX_HEADERS
+from archc.backends._wire import _inflated
 from archc.calls import CallError, FailureKind
 from tests.fakes import now, run
 from tests.fuzz.mutation import mutated
@@ -126,17 +128,17 @@ def test_asking_again_in_another_way_does_not_begin_the_time_anew() -> None:
 
 
 @pytest.mark.parametrize(
-    ("late", "is_closed"),
+    "late",
     [
-        (reply("stale"), True),
-        (reply("stale") * 3, True),
-        (b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n", True),
-        (b"\x00garbage\r\n\r\n", True),
-        (b"HTTP/1.1 200 OK\r\nX-Half: ", False),
+        reply("stale"),
+        reply("stale") * 3,
+        b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n",
+        b"\x00garbage\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX-Half: ",
     ],
     ids=["a second reply", "many", "a status", "garbage", "half a head"],
 )
-def test_what_comes_unasked_is_no_answer_to_the_next_call(late: bytes, is_closed: bool) -> None:
+def test_what_comes_unasked_is_no_answer_to_the_next_call(late: bytes) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
         while True:
             body = await received(reader)
@@ -151,9 +153,21 @@ def test_what_comes_unasked_is_no_answer_to_the_next_call(late: bytes, is_closed
             for text in ("a", "b", "c"):
                 assert (await backend.complete(asked(text=text)))[0].text == f"to {text}"
                 await asyncio.sleep(2.0)
-            assert len(connections) == (3 if is_closed else 1)
+            assert len(connections) == 3
 
     run(call())
+
+
+def test_uvloop_serves_as_well() -> None:
+    async def call() -> None:
+        async with serve(lambda body: body["messages"][0]["content"]) as server, connected(server.url) as backend:
+            for text in ("a", "b"):
+                assert (await backend.complete(asked(text=text)))[0].text == text
+            with pytest.raises(CallError, match="no connection"):
+                async with connected(server.url.replace("http:", "https:")) as other:
+                    await other.complete(asked())
+
+    run_loop(call())
 
 
 def test_two_replies_in_one_packet_are_one() -> None:

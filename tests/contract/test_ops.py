@@ -15,7 +15,8 @@ import archc
 from archc import api, ops
 from archc.calls import Backend, BackendOptions, CallError, Capabilities, Completion, FailureKind, Request, Usage
 from archc.keys import key_source
-from archc.runtime.session import Session, World, connect
+from archc.runtime.engine import World, connect
+from archc.runtime.session import Session
 from archc.source import Source
 
 MODELS = "models:\n  small: {backend: simulated, model: s}\n  big: {backend: simulated, model: b}\npipeline:\n"

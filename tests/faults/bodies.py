@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
-from archc.backends._wire import MAX_BYTES
+from archc.backends._reading import MAX_BYTES
 from tests.faults.replies import DECOY, FAULTS, Answer, Part, fault, http
 
 __all__ = ["FAULTS"]

@@ -24,10 +24,11 @@ from archc.backends.openai import OpenAI
 from archc.calls import Backend, BackendOptions, CallError, Capabilities, Completion, KeyFor, Request
 from archc.ir.graph import Model
 from archc.planning.plan import Plan
-from archc.runtime import session as sessions
+from archc.runtime import engine as engines
+from archc.runtime.engine import World
 from archc.runtime.journal import Journal
 from archc.runtime.run import Run
-from archc.runtime.session import Session, World
+from archc.runtime.session import Session
 from archc.runtime.trace import Event
 from archc.source import Source
 from archc.spec.model import Budget
@@ -327,7 +328,7 @@ async def _act(
 
 def held(session: Session) -> list[str]:
     """Reservations that are left when nothing is under way."""
-    scope = session._run_scope
+    scope = session._engine.scope
     return (
         [f"{scope.reserved} is still reserved"] if scope and round(scope.reserved.usd, 9) + scope.reserved.calls else []
     )
@@ -339,7 +340,7 @@ def _patient_journal() -> Iterator[None]:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, PatientLoop)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sessions, "Journal", loop.with_thread(Journal))
+        patch.setattr(engines, "Journal", loop.with_thread(Journal))
         yield
 
 

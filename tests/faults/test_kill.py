@@ -12,7 +12,7 @@ import random
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -59,6 +59,7 @@ class Killer:
     hangs: bool = True
     """Whether nothing is answered from then on."""
     client: asyncio.subprocess.Process | None = None
+    replies: Callable[[dict[str, Any]], list[str]] = replies
     seen: int = 0
     asked: dict[str, int] = field(default_factory=dict)
 
@@ -71,7 +72,7 @@ class Killer:
                 self.client.send_signal(self.signal)
             if self.hangs:
                 return Hang()
-        return replies(body)
+        return self.replies(body)
 
 
 @dataclass

@@ -61,7 +61,7 @@ def found(folder: Path, image: Image) -> list[Completion | None]:
     for name, content in image.items():
         (folder / name).write_bytes(content)
     with opened(folder / "j") as store:
-        return [store.get(key(number)) for number in range(SAMPLES)]
+        return [store.find([key(number)]).get(key(number)) for number in range(SAMPLES)]
 
 
 def is_prefix(samples: list[Completion | None]) -> bool:
@@ -150,7 +150,7 @@ def test_where_there_is_no_more_room_it_stops_cleanly_and_keeps_what_it_had(room
     assert bought == [str(number) for number in range(len(bought))]
     assert len(bought) > 10
     with opened(tmp_path / "j") as store:
-        assert all(store.get(key(number)) == text(number) for number in range(len(bought)))
+        assert all(store.find([key(number)]) == {key(number): text(number)} for number in range(len(bought)))
         assert upkeep.verify(store).problems == ()
         assert upkeep.verify(store).damaged == ()
 

@@ -18,7 +18,8 @@ from random import Random
 from typing import Any
 
 from archc.backends._openai_reply import LONGEST_WAIT, Peer, read_completions, read_failure
-from archc.backends._wire import MAX_BYTES, _inflated
+from archc.backends._reading import MAX_BYTES
+from archc.backends._wire import _inflated
 from archc.calls import CallError, Finish, Message
 from archc.secret import Secret
 from tests.fuzz.mutation import mutated

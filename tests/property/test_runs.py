@@ -20,8 +20,8 @@ from archc.backends.simulated import cut
 from archc.calls import CallError, FailureKind, Request
 from archc.passes import ORDER
 from archc.planning.plan import Plan
+from archc.runtime.engine import connect
 from archc.runtime.run import Run
-from archc.runtime.session import connect
 from archc.source import Source
 from tests.fakes import Reply, Scripted, answer, session, with_concurrency, with_n
 from tests.fakes import run as in_virtual_time

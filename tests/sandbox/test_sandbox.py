@@ -18,11 +18,11 @@ from typing import ClassVar
 
 import pytest
 
+from archc.calls import Limits, Outcome
 from archc.diagnostics import RunError
 from archc.sandbox import pool
 from archc.sandbox.child import packed, unpacked
 from archc.sandbox.filters import FILTERS
-from archc.sandbox.outcome import Limits, Outcome
 from archc.sandbox.pool import Sandbox
 from archc.sandbox.walls import WALLS, Interpreter, Wall, this_python
 from tests.sandbox.forged import FORGED, SWALLOWING, TEST
@@ -161,7 +161,7 @@ def test_nothing_survives_a_killed_parent(wall: Wall) -> None:
     text = f"""
 import asyncio
 from archc.sandbox.pool import Sandbox
-from archc.sandbox.outcome import Limits
+from archc.calls import Limits
 async def play():
     async with Sandbox(1, {wall!r}) as box:
         print("up", flush=True)

@@ -218,13 +218,13 @@ def test_no_budget_is_ever_overdrawn(
 
     async def main() -> None:
         async with session(plan, backend, budget=limit, listeners=[watch]) as open_session:
-            assert open_session._run_scope is not None
-            watch.scopes.append(open_session._run_scope)
+            assert open_session._engine.scope is not None
+            watch.scopes.append(open_session._engine.scope)
             async with asyncio.TaskGroup() as tasks:
                 for i in range(4):
                     tasks.create_task(open_session.answer(f"question {i}", str(i)))
-            assert open_session._run_scope.reserved.calls == 0
-            assert open_session._run_scope.spent.calls >= books.spent.calls
+            assert open_session._engine.scope.reserved.calls == 0
+            assert open_session._engine.scope.spent.calls >= books.spent.calls
 
     run(main())
     assert watch.overdrawn == []
@@ -287,8 +287,8 @@ def test_an_error_in_one_question_leaves_the_others_alone() -> None:
         plan = plan_of("- generate: {model: m, n: 3}", budget="calls: 2, on_exhausted: error", n=False)
         async with session(plan, backend, budget=Budget(calls=100)) as open_session:
             runs = [await open_session.answer(f"q{i}", str(i)) for i in range(3)]
-            assert open_session._run_scope is not None
-            assert open_session._run_scope.reserved.calls == 0
+            assert open_session._engine.scope is not None
+            assert open_session._engine.scope.reserved.calls == 0
             return [run.status for run in runs]
 
     assert run(main()) == ["exhausted"] * 3

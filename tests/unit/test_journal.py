@@ -54,7 +54,7 @@ def put(path: Path, *keys: str) -> None:
 def get(path: Path, one: str) -> Completion | None:
     journal = Journal(path)
     try:
-        return journal.get(one)
+        return journal.find([one]).get(one)
     finally:
         journal.close()
 
@@ -70,7 +70,7 @@ def test_a_sample_is_there_for_other_readers_before_settle_returns(tmp_path: Pat
         journal, other = Journal(tmp_path / "j"), Journal(tmp_path / "j")
         for i in range(20):
             await buy(journal, key(i))
-            assert other.get(key(i)) == TEXT
+            assert other.find([key(i)]) == {key(i): TEXT}
         journal.close()
         other.close()
 
@@ -83,7 +83,7 @@ def test_two_sessions_write_one_file_at_the_same_time(tmp_path: Path) -> None:
         async with asyncio.TaskGroup() as tasks:
             for i in range(300):
                 tasks.create_task(buy(journals[i % 3], key(i)))
-        assert all(journals[0].get(key(i)) == TEXT for i in range(300))
+        assert journals[0].find([key(i) for i in range(300)]) == {key(i): TEXT for i in range(300)}
         for journal in journals:
             journal.close()
 
@@ -101,7 +101,7 @@ def test_a_cancelled_settle_waits_for_the_disk(tmp_path: Path) -> None:
         putting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await putting
-        assert journal.get(KEY) == TEXT
+        assert journal.find([KEY]) == {KEY: TEXT}
         journal.close()
         journal.close()
 
@@ -304,7 +304,7 @@ def test_when_the_disk_is_full_the_buying_stops(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with session(plan_of(PLAN), backend, journal=tmp_path / "j") as open_session:
-            journal = open_session._governor._journal
+            journal = open_session._engine.governor._journal
             assert journal is not None
             [[pages]] = journal._store.rows("PRAGMA page_count")
             journal._store.connection.execute(f"PRAGMA max_page_count = {pages + 2}")

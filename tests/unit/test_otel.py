@@ -143,6 +143,14 @@ def test_what_an_event_may_say_beside_is_told() -> None:
     assert span.attributes["archc.path"] == "0.1"
 
 
+def test_tests_of_programs_are_events_of_their_step() -> None:
+    plan = "- generate: {model: m}\n- verify: {model: other, by: code}"
+    step = heard(plan, Scripted(lambda request, i: "assert answer == 'secret'")).one("verify")
+    [event] = [one for one in step.events if one.name == "archc.executed"]
+
+    assert (event.attributes["archc.tests"], "secret" in str(event.attributes)) == (1, False)
+
+
 def test_attempts_that_failed_are_errors_without_usage() -> None:
     busy = CallError(FailureKind.TIMEOUT, "slow", billed=True)
     backend = Scripted(lambda request, i: busy if len(backend.sent) == 1 else "fine", takes=1.0)

@@ -14,7 +14,7 @@ from archc.cli import main
 from archc.exporters.perfetto import perfetto
 from archc.exporters.recorded import Recording
 from archc.runtime.trace import Event, JsonlFile
-from tests.fakes import Events, Scripted, answer, plan_of, run, session
+from tests.fakes import Events, Reply, Scripted, ScriptedSandbox, answer, echo, plan_of, run, session
 
 PLAN = "- generate: {model: m, n: 3}\n- critique: {model: other, by: each}\n- fuse: {model: m}"
 LOOP = "- until: {condition: count >= 4, max: 4, batch: 2, do: [generate: {model: m}]}\n- fuse: {model: m}"
@@ -27,11 +27,12 @@ def timeline(*sessions: list[Event]) -> list[dict[str, Any]]:
     return list(whole["traceEvents"])
 
 
-def heard(pipeline: str, questions: int = 1, takes: float = 1.0) -> list[Event]:
-    events = Events()
+def heard(pipeline: str, questions: int = 1, takes: float = 1.0, reply: Reply = echo) -> list[Event]:
+    events, sandbox = Events(), ScriptedSandbox(lambda program, test: "", takes=takes)
 
     async def ask() -> None:
-        async with session(plan_of(pipeline), Scripted(takes=takes), listeners=[events]) as opened:
+        backend = Scripted(reply, takes=takes)
+        async with session(plan_of(pipeline), backend, listeners=[events], sandbox=sandbox) as opened:
             for i in range(questions):
                 await opened.answer(f"What is {i} + 2?", f"q{i}")
 
@@ -62,6 +63,16 @@ def assert_is_valid(events: list[dict[str, Any]]) -> None:
     assert {(e["pid"], e["tid"]) for e in events if e["name"] == "thread_name"} == lanes.keys()
     assert len({tid for _, tid in lanes}) == len(lanes)
     assert {e["pid"] for e in events} == {e["pid"] for e in events if e["name"] == "process_name"}
+
+
+def test_tests_of_programs_have_lanes_of_their_own() -> None:
+    pipeline = "- generate: {model: m, n: 2}\n- verify: {model: other, by: code}"
+    events = timeline(heard(pipeline, reply=lambda request, i: f"assert answer != {request.seeds[i]}"))
+    assert_is_valid(events)
+    assert [(s["name"], s["ts"], s["dur"]) for s in slices(events, "tests")] == [
+        ("1 of 1 passed", 2_000_000, 1_000_000)
+    ] * 2
+    assert names(events, "thread").count("verify tests") == 1
 
 
 def test_every_call_is_as_long_as_it_was() -> None:

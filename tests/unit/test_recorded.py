@@ -117,3 +117,14 @@ def test_a_call_began_when_its_request_left() -> None:
     assert sent_at({**call, "sent": None}) == 2.0
     assert sent_at({**call, "sent": 4.5}) == 4.5
     assert sent_at({**call, "sent": 6.0}) == 5.0
+
+
+def test_a_note_that_names_models_in_its_own_way_is_an_event(tmp_path: Path) -> None:
+    spec = "- cascade: {models: [m, other], until: count >= 2, do: [generate: {model: $model}]}"
+    file = JsonlFile(tmp_path / "t")
+    answer(plan_of(spec), Scripted(), listeners=[file])
+    file.close()
+    read = read_trace(tmp_path / "t")
+
+    assert read.torn == 0
+    assert [e["models"] for e in read.sessions[0].events if e.get("note") == "asked"] == [["m", "other"]]

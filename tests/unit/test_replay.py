@@ -274,7 +274,7 @@ def test_a_journal_is_looked_after(tmp_path: Path, capsys: pytest.CaptureFixture
     connection.execute("UPDATE runs SET ended = 1, began = 1; UPDATE samples SET at = 1")
     connection.close()
     removed = archc(capsys, "cache", "gc", "--days", "1", "--json", *journal)[1]
-    assert removed == {"samples": 5, "attempts": 2, "failures": 0, "queries": 2, "runs": 1}
+    assert removed == {"samples": 5, "executions": 0, "attempts": 2, "failures": 0, "queries": 2, "runs": 1}
     code, _ = archc(capsys, "cache", "export", str(tmp_path / "e"), *journal)
     assert code == 0
     assert stat.S_IMODE((tmp_path / "e").stat().st_mode) == 0o600
@@ -283,3 +283,35 @@ def test_a_journal_is_looked_after(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_a_journal_that_is_not_there_is_not_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert archc(capsys, "cache", "stats", "--journal", str(tmp_path / "j"))[0] == 2
     assert not (tmp_path / "j").exists()
+
+
+def test_who_listens_to_a_replay_hears_the_candidates_that_left_each_step(tmp_path: Path) -> None:
+    run, runs = ran(SPEC.format(calls=1000), tmp_path / "j", questions=2)
+    events: list[Any] = []
+
+    async def listen() -> list[Run]:
+        return [told async for told, _ in api.replay(run, tmp_path / "j", [events.append])]
+
+    told = asyncio.run(listen())
+    last = {event["query"]: event for event in events if event["event"] == "left" and "path" not in event}
+
+    assert [one.digest for one in told] == [one.digest for one in runs]
+    for one in told:
+        assert [c["text"] for c in last[one.id]["candidates"]] == [c.text for c in one.candidates]
+    assert {e["node"] for e in events if e["event"] == "left"} <= set(told[0].nodes)
+    assert sum(e["calls"] for e in events if e["event"] == "cached") == sum(one.cached for one in told)
+
+
+def test_a_recipe_from_before_a_pass_is_compiled_without_it() -> None:
+    """It may ask what the journal does not have."""
+    spec = Source(
+        "old.yaml",
+        "models: {m: {backend: simulated}}\npipeline:\n"
+        "  - generate: {model: m, n: 8, batch: 2}\n  - extract: {kind: number}\n  - score: {model: m}\n  - vote\n",
+    )
+    recipe = dict(api.compile(spec).recipe or {})
+    named = [step.name for step in api.recompile(recipe).steps]
+    del recipe["passes"]
+
+    assert "stop_early" in named
+    assert [step.name for step in api.recompile(recipe).steps] == ["drop_dead"]

@@ -79,7 +79,7 @@ def test_cancelling_a_question_at_any_call_leaves_nothing_behind(requests: int, 
             with pytest.raises(asyncio.CancelledError):
                 await task
             assert backend.in_flight == 0
-            scope, governor = open_session._run_scope, open_session._governor
+            scope, governor = open_session._engine.scope, open_session._engine.governor
             assert scope is not None
             assert (scope.reserved.calls, scope.reserved.tokens) == (0, 0)
             assert scope.spent.calls == requests == sum(e["calls"] for e in events.named("call"))
@@ -122,9 +122,9 @@ def test_a_bug_in_a_backend_is_not_hidden_and_leaves_nothing_reserved() -> None:
         async with session(plan_of(PIPELINE, n=False), backend, budget=Budget(calls=50)) as open_session:
             with pytest.raises(ZeroDivisionError):
                 await open_session.answer("q")
-            assert open_session._run_scope is not None
-            assert open_session._run_scope.reserved.calls == 0
-            assert open_session._governor._claimed == {}
+            assert open_session._engine.scope is not None
+            assert open_session._engine.scope.reserved.calls == 0
+            assert open_session._engine.governor._claimed == {}
 
     run(main())
     assert backend.closed

@@ -219,6 +219,7 @@ _EXAMPLES = {
     "model": 'model small = openai("Qwen/Qwen2.5-7B-Instruct")',
     "budget": "budget calls=64 tokens=200_000",
     "require": "require k <= 24",
+    "search": 'search maximise=accuracy subject_to=["calls <= 40"]',
     "let": "let drafts = generate(small, n=8)",
     "use": 'use "refine.yaml"',
     "when": "when agreement < 0.5 { … } else { … }",

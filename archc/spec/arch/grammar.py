@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 Start = Literal["start", "continuation", "condition"]
 
-STATEMENTS = ("architecture", "rules", "param", "model", "budget", "require", "let")
+STATEMENTS = ("architecture", "rules", "param", "model", "budget", "require", "search", "let")
 """The words that begin a statement."""
 CONTROL = ("repeat", "each", "until", "race", "cascade", "deadline", "budget", "fold", "optional")
 """The words that begin a step with a block."""

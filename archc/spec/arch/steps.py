@@ -80,10 +80,16 @@ class Steps(Values):
         return Table(unique(entries, self.found), self.span(children[0], children[-1]))
 
     def budget(self, children: Sequence[Any]) -> Said:
+        return self.pairs("budget", children)
+
+    def search(self, children: Sequence[Any]) -> Said:
+        return self.pairs("search", children)
+
+    def pairs(self, key: str, children: Sequence[Any]) -> Said:
         pieces = [c for c in children[1:] if getattr(c, "type", "") != "COMMA"]
         limits = [self.entry(key, value) for key, value in zip(pieces[::2], pieces[1::2], strict=True)]
         span = limits[0].key_span.join(limits[-1].value.span)
-        return self.said("budget", children, Table(unique(limits, self.found), span))
+        return self.said(key, children, Table(unique(limits, self.found), span))
 
     def require(self, children: Sequence[Any]) -> Said:
         return self.said("require", children, as_condition(self.leaf(children[1:])))
@@ -221,7 +227,7 @@ class _Ends:
 
 
 _RULES = (
-    *("start", "architecture", "rulebook", "param", "model", "backend", "budget", "require", "beside", "let"),
+    *("start", "architecture", "rulebook", "param", "model", "backend", "budget", "require", "search", "beside", "let"),
     *("pipe", "sequence"),
     *("optional", "alternatives", "group", "block", "word", "call", "control", "when", "use"),
     *("leaf", "listing", "table", "choice", "range", "argument", "negative"),

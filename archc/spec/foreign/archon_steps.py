@@ -138,16 +138,26 @@ _RULES: Mapping[str, Callable[[Args, Table, View], None]] = {
 _ALL = {"temperature": 0.7, "max_tokens": 1024, "prompt": None}
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "generate": _ALL
-    | {"n": 1, "use_tests": False, "top_p": 1.0, "stop": [], "system": None, "logprobs": False, "min_valid": 1},
+    | {
+        "n": 1,
+        "use_tests": False,
+        "top_p": 1.0,
+        "stop": [],
+        "system": None,
+        "logprobs": False,
+        "min_valid": 1,
+        "batch": None,
+    },
     "fuse": _ALL | {"n": 1, "length_control": False},
     "critique": _ALL | {"max_tokens": 2048, "by": "list", "each_prompt": None, "repair": True},
     "rank": _ALL
     | {"temperature": 0.0, "by": "list", "top_k": None, "use_critiques": True, "always": False, "repair": True},
     "verify": {key: value for key, value in _ALL.items() if key != "prompt"}
     | {"first_k": None, "votes": 1, "reason": True, "filter": True, "reason_prompt": None, "verdict_prompt": None}
-    | {"repair": True},
-    "write_tests": _ALL | {"n": 5, "repair": True},
-    "evaluate": _ALL | {"temperature": 0.0, "policy": "top_k", "k": 1, "repair": True},
+    | {"repair": True, "by": "judge", "seconds": 5.0, "code_prompt": None},
+    "write_tests": _ALL | {"n": 5, "repair": True, "kind": "statements", "code_prompt": None},
+    "evaluate": _ALL
+    | {"temperature": 0.0, "policy": "top_k", "k": 1, "repair": True, "by": "judge", "given": False, "seconds": 3.0},
 }
 """What the ops take where nothing is written; a test compares them with the ops."""
 

@@ -56,6 +56,7 @@ class _Statements:
             self._models,
             self._budget,
             self._require,
+            self._search,
             self._beside,
             self._pipeline,
         )
@@ -92,11 +93,17 @@ class _Statements:
             yield Unit((*pieces, backend), doc)
 
     def _budget(self, entry: Entry) -> Iterator[Unit]:
+        return self._pairs("budget", entry)
+
+    def _search(self, entry: Entry) -> Iterator[Unit]:
+        return self._pairs("search", entry)
+
+    def _pairs(self, start: str, entry: Entry) -> Iterator[Unit]:
         limits = [limit for _, limit in _owned(entry)]
         units = [Unit((), prefixed(f"{key(limit.key)}=", self.values.value(limit.value))) for limit in limits]
         if units:
             stack = self.values.layout.stack(units, "", flat=True)
-            yield Unit((entry, *limits), prefixed("budget ", stack))
+            yield Unit((entry, *limits), prefixed(f"{start} ", stack))
 
     def _require(self, entry: Entry) -> Iterator[Unit]:
         if not isinstance(entry.value, Listing):

@@ -11,7 +11,7 @@ from archc.spec.vocabulary import Vocabulary
 from archc.spec.write.notes import Notes, finished, indented
 from archc.spec.write.scalars import constant, quoted, reads_well_as_lines
 
-ORDER = ("name", "rules", "params", "models", "budget", "require", "archon", "pipeline")
+ORDER = ("name", "rules", "params", "models", "budget", "require", "search", "archon", "pipeline")
 """The keys of a spec as they are written; others come after."""
 
 WIDTH = 100

@@ -1,0 +1,1 @@
+"""Search: the best point of a space of architectures for a task, under one budget."""

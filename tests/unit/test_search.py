@@ -1,0 +1,320 @@
+"""`archc search`: it spends what it was given, goes on as if nothing had happened, and says what is true."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archc import api
+from archc.backends.simulated import Simulated
+from archc.calls import Completion, Request
+from archc.cli import main
+from archc.diagnostics import SpecError
+from archc.runtime.journal import opened
+from archc.searching.asked import Asked, ordered
+from archc.source import Source
+from tests.unit.test_cli_run import Ended
+
+PROMPT = "\n\nThink step by step. End with: The answer is N."
+ANSWERS = {f"How many are thing {i}?": str(100 + i) for i in range(120)}
+SPACE = """
+search maximise=accuracy budget={{calls: 9000}}
+model weak = simulated("weak", skill=0.3, answers={known})
+model strong = simulated("strong", skill=0.7, answers={known})
+generate({{weak | strong}}, n={{1 | 3 | 9}}) -> verify(weak)? -> extract(number) -> vote
+"""
+
+
+class Search:
+    """A folder with a space and questions."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+        self.capsys, self.folder = capsys, folder
+        known = {question + PROMPT: answer for question, answer in ANSWERS.items()}
+        entries = ", ".join(f"{json.dumps(q)}: {json.dumps(a)}" for q, a in known.items())
+        self.write("space.arch", SPACE.format(known="{" + entries + "}"))
+        self.write("q.jsonl", "".join(json.dumps({"question": q, "answer": a}) + "\n" for q, a in ANSWERS.items()))
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text, encoding="utf-8")
+
+    def cli(self, *words: str) -> Ended:
+        self.capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(list(words))
+        out, err = self.capsys.readouterr()
+        return Ended(int(ended.value.code or 0), out, err)
+
+    def __call__(self, *words: str) -> Ended:
+        return self.cli("search", "space.arch", "--task", "q.jsonl", "--run", "found", "-q", *words)
+
+    def json(self, name: str, run: str = "found") -> Any:
+        return json.loads((self.folder / run / name).read_text())
+
+    def lines(self, run: str) -> list[dict[str, Any]]:
+        text = (self.folder / run / "items.jsonl").read_text()
+        return [json.loads(line) for line in text.splitlines()]
+
+    def bought(self) -> int:
+        with opened(self.folder / "journal") as store:
+            return store.spent("").calls
+
+
+@pytest.fixture
+def search(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ARCHC_JOURNAL", str(tmp_path / "journal"))
+    return Search(capsys, tmp_path)
+
+
+def test_it_finds_the_best_architecture_and_confirms_it_on_other_items(search: Search) -> None:
+    ended = search("--json")
+    summary, manifest = ended.json, search.json("manifest.json")
+    board = search.json("leaderboard.json")
+
+    assert ended.code == 0
+    assert board["trials"][0]["point"]["generate.model"] == "strong"
+    assert board["trials"][0]["point"]["generate.n"] == 9
+    split = manifest["split"]
+    assert not set(split["search"]) & set(split["held_out"])
+    assert len(split["search"]) + len(split["held_out"]) == len(ANSWERS)
+    confirmed = summary["confirmation"]["confirmed"]
+    assert confirmed[0]["trial"] == board["trials"][0]["number"]
+    assert confirmed[0]["optimism"] == confirmed[0]["search"]["value"] - confirmed[0]["held_out"]["value"]
+    for one in confirmed:
+        asked = {record["id"] for record in search.lines(one["folder"])}
+        assert asked <= set(split["held_out"])
+
+
+def test_the_winner_runs_as_it_was_found(search: Search) -> None:
+    search()
+    text = (search.folder / "found" / "best.yaml").read_text()
+    best = search.json("leaderboard.json")["trials"][0]
+    held_out = search.json("summary.json")["confirmation"]["confirmed"][0]["held_out"]["value"]
+    plan = api.compile(search.folder / "found" / "best.yaml")
+
+    assert text.startswith("# Found by `archc search space.arch`")
+    assert plan.cost.calls.hi == best["figures"]["max_calls"]
+    ended = search.cli(
+        "bench", "found/best.yaml", "--task", "q.jsonl", "--run", "again", "--json", "--limit", "120", "-q"
+    )
+    assert ended.code == 0
+    there = {record["id"] for record in search.lines(f"found/confirm/trial-{best['number']}")}
+    records = [record for record in search.lines("again") if record["id"] in there]
+    right = [record["correct"] for record in records]
+    assert sum(right) / len(right) == pytest.approx(held_out)
+    assert sum(record["calls"] - record["cached"] for record in records) == 0  # all of it was paid for by the search
+
+
+def test_it_says_first_that_a_baseline_is_as_good(search: Search) -> None:
+    first = search().out.splitlines()[0]
+    found = search.json("summary.json")["confirmation"]
+
+    assert found["not_better_than"]
+    assert first.startswith("The winner is not better than ")
+    assert all(name in first for name in found["not_better_than"])
+    assert {name.partition("@")[0] for name in found["baselines"]} >= {"greedy", "self-consistency"}
+
+
+@pytest.mark.parametrize("calls", [200, 700, 2500])
+def test_it_never_spends_more_than_its_budget_and_uses_it(search: Search, calls: int) -> None:
+    search("--budget", f"calls={calls}")
+
+    assert search.bought() <= calls
+    assert search.json("summary.json")["spent"]["calls"] == search.bought()
+    assert search.json("summary.json")["search"]["calls"] <= 0.6 * calls
+
+
+def test_the_same_command_goes_on_and_comes_to_the_same(search: Search) -> None:
+    first = search()
+    board, bought = search.json("leaderboard.json"), search.bought()
+    again = search()
+    resumed = search.cli("search", "--resume", "found", "-q")
+
+    assert first.out == again.out == resumed.out
+    assert search.json("leaderboard.json") == board
+    assert search.bought() == bought
+
+
+def test_more_trials_go_on_where_fewer_ended(search: Search) -> None:
+    search("--trials", "4")
+    few = search.json("leaderboard.json")["trials"]
+    search("--trials", "8")
+    more = {trial["number"]: trial for trial in search.json("leaderboard.json")["trials"]}
+
+    assert len(few) == 4
+    assert len(more) == 8
+    assert all(more[trial["number"]]["point"] == trial["point"] for trial in few)
+
+
+def test_trials_share_their_samples_and_stop_early(search: Search) -> None:
+    search()
+    searched = search.json("summary.json")["search"]
+
+    assert searched["calls"] < searched["calls_of_answers"] < searched["calls_in_full"]
+
+
+def test_another_search_is_not_mixed_into_a_folder(search: Search) -> None:
+    search("--trials", "2")
+    ended = search("--trials", "2", "--seed", "1")
+
+    assert ended.code == 2
+    assert "holds another search: `seed` is not the same" in ended.err
+
+
+def test_points_that_cannot_meet_a_constraint_are_never_tried(search: Search) -> None:
+    search("--subject-to", "max_calls <= 3")
+    trials = search.json("leaderboard.json")["trials"]
+
+    assert {trial["figures"]["max_calls"] for trial in trials} <= {1, 3}
+    assert all(trial["status"] != "infeasible" for trial in trials)
+
+
+def test_what_breaks_a_measured_constraint_does_not_win(search: Search) -> None:
+    search("--subject-to", "tokens <= 300")
+    board = search.json("leaderboard.json")
+
+    assert any(trial["status"] == "infeasible" for trial in board["trials"])
+    assert all(trial["figures"]["tokens"] <= 300 for trial in board["trials"][: board["ranked"]])
+
+
+def test_several_goals_make_a_front_of_runnable_specs(search: Search) -> None:
+    search("--maximise", "accuracy", "--minimise", "calls")
+    paths = sorted((search.folder / "found" / "front").glob("*.yaml"))
+    plans = [api.compile(path) for path in paths]
+    board = search.json("leaderboard.json")
+
+    assert len(paths) > 1
+    assert len({plan.cost.calls.hi for plan in plans}) == len(plans)
+    assert len(board["trials"][0]["values"]) == 2
+
+
+def test_a_dry_run_buys_nothing(search: Search) -> None:
+    ended = search("--dry-run")
+
+    assert "12 points" in ended.out
+    assert "one architecture: 1 to 36 calls an item" in ended.out
+    assert "calls: enough for" in ended.out
+    assert not (search.folder / "found").exists()
+    assert not (search.folder / "journal").exists()
+
+
+def test_a_later_search_begins_with_what_an_earlier_one_found(search: Search) -> None:
+    search()
+    best = search.json("leaderboard.json")["trials"][0]["point"]
+    search.cli(
+        *("search", "space.arch", "--task", "q.jsonl", "--run", "later", "-q"),
+        *("--warm", "found", "--trials", "2", "--seed", "3", "--abreast", "1"),
+    )
+
+    trials = {trial["number"]: trial for trial in search.json("leaderboard.json", "later")["trials"]}
+    assert trials[1]["point"] == best
+
+
+def test_the_study_can_be_read_by_optuna(search: Search) -> None:
+    from optuna import load_study
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    search()
+    storage = JournalStorage(JournalFileBackend(str(search.folder / "found" / "study.log")))
+    study = load_study(study_name=None, storage=storage)
+    best = search.json("leaderboard.json")["trials"][0]
+
+    assert study.best_value == best["values"][0]
+    assert study.best_trial.params["generate.model"] == best["point"]["generate.model"]
+    assert len(study.trials) == search.json("summary.json")["trials"]
+
+
+def test_the_report_has_what_the_summary_says(search: Search) -> None:
+    search()
+    page = (search.folder / "found" / "report.html").read_text()
+
+    assert search.json("summary.json")["said"][0] in page
+    for part in ("Confirmation", "What it costs", "How it went", "What mattered", "Trials"):
+        assert part in page
+    assert search.cli("report", "found", "-o", "other.html").code == 0
+    assert (search.folder / "other.html").read_text() == page
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["search", "space.arch"], "no task is given"),
+        (["search", "closed.arch", "--task", "q.jsonl", "--trials", "3"], "the spec leaves nothing open"),
+        (["search", "open.arch", "--task", "q.jsonl"], "neither a budget nor a number of trials"),
+        (["search", "space.arch", "--task", "q.jsonl", "--limit", "12"], "12 items, which are too few"),
+        (["search", "space.arch", "--task", "q.jsonl", "--sampler", "tp"], "did you mean `tpe`?"),
+        (["search", "space.arch", "--task", "q.jsonl", "--subject-to", "calls < 1"], "no point meets"),
+        (["search", "--resume", "nowhere"], "there is no manifest.json"),
+        (["search", "space.arch", "--task", "q.jsonl", "--warm", "nowhere"], "is not the folder of a search"),
+    ],
+)
+def test_mistakes_are_said_before_anything_is_paid(search: Search, words: list[str], said: str) -> None:
+    search.write("closed.arch", 'model m = simulated("m")\ngenerate(m)')
+    search.write("open.arch", 'model m = simulated("m")\ngenerate(m, n={1 | 2})')
+    ended = search.cli(*words)
+
+    assert ended.code == 2
+    assert said in " ".join(ended.err.split())
+    assert not (search.folder / "journal").exists()
+
+
+def test_a_search_key_with_a_mistake_is_told_where_it_stands(search: Search) -> None:
+    search.write("space.arch", 'search maximize=accuracy\nmodel m = simulated("m")\ngenerate(m, n={1 | 2})')
+    ended = search.cli("check", "space.arch")
+
+    assert ended.code == 2
+    assert "space.arch:1:8" in ended.err
+    assert "did you mean `maximise`?" in ended.err
+
+
+def test_what_the_options_say_goes_before_what_the_spec_says(search: Search) -> None:
+    source = Source(
+        "s.arch", 'search task="q.jsonl" trials=5 minimise=calls\nmodel m = simulated("m")\ngenerate(m, n={1|2})'
+    )
+    order, _ = ordered(source, Asked(trials=7), "")
+    other, _ = ordered(source, Asked(maximise=("score",), sampler="random"), "")
+
+    assert (order.trials, order.aim.goals[0].sign, order.task.name) == (7, -1, "q")
+    assert (other.trials, other.aim.goals[0].text, other.sampler) == (5, "score", "random")
+    with pytest.raises(SpecError):
+        ordered(source, Asked(task="nothing"), "")
+
+
+def test_a_server_that_fails_leaves_a_search_that_can_go_on(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the middle: nothing is lost, and the same command comes to what an undisturbed one does."""
+    import os
+    import signal
+
+    whole = search("--trials", "6")
+    board = search.json("leaderboard.json")
+    complete, seen = Simulated.complete, 0
+
+    async def interrupted(self: Simulated, request: Request) -> tuple[Completion, ...]:
+        nonlocal seen
+        seen += 1
+        if seen == 60:
+            os.kill(os.getpid(), signal.SIGINT)
+        return await complete(self, request)
+
+    monkeypatch.setattr(Simulated, "complete", interrupted)
+    monkeypatch.setenv("ARCHC_JOURNAL", str(search.folder / "other"))
+    words = ("search", "space.arch", "--task", "q.jsonl", "--run", "cut", "-q", "--trials", "6")
+    assert search.cli(*words).code == 130
+    again = search.cli(*words)
+
+    assert again.code == 0
+    first, found = (ended.out.replace("cut/", "found/").splitlines() for ended in (whole, again))
+    assert [line for line in first if "bought" not in line] == [line for line in found if "bought" not in line]
+    mine = search.json("leaderboard.json", "cut")
+    for one, other in zip(board["trials"], mine["trials"], strict=True):
+        assert _but_for_time(one) == _but_for_time(other)
+
+
+def _but_for_time(trial: dict[str, Any]) -> dict[str, Any]:
+    figures = {name: value for name, value in trial["figures"].items() if "seconds" not in name}
+    return {**trial, "figures": figures, "run_id": ""}
