@@ -136,6 +136,13 @@ def test_steps_that_wait_for_each_other_add_up() -> None:
     assert seconds(one + "  - fuse: {model: m, max_tokens: 100}\n", flat())[1] > 2 * high
 
 
+def test_samples_that_may_be_enough_early_take_less_at_least_and_as_long_at_most() -> None:
+    some = "  - generate: {model: m, n: 32, batch: 4, max_tokens: 100}\n  - extract: {kind: number}\n"
+    whole, least = seconds(some, flat(), concurrency=4), seconds(some + "  - vote\n", flat(), concurrency=4)
+    assert least[0] == pytest.approx(whole[0] / 2)  # 16 of 32 alike have won
+    assert least[1] == whole[1]
+
+
 def test_what_is_done_at_once_takes_as_long_as_the_longest() -> None:
     both = "  - - generate: {model: m, max_tokens: 100}\n    - generate: {model: m, max_tokens: 300}\n"
     branches = f"{both}  - extract: number\n  - vote\n"
