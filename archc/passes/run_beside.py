@@ -29,7 +29,8 @@ def run_beside(graph: Graph) -> Graph:
     Only outside of blocks: what arrives at these may have such an addition already, and would keep it beside the new.
     """
     body = graph.body
-    for node in body.nodes:
+    for name in [node.id for node in body.nodes]:
+        node = next(n for n in body.nodes if n.id == name)  # as it is now: one before it may have been moved
         if _is_free(body, node):
             body = _beside(body, node)
     return replace(graph, body=body)

@@ -72,8 +72,18 @@ def test_well_typed_specs_lower_to_whole_graphs(text: str) -> None:
     assert lowered(text) == graph
 
 
+TWO_MOVE = """
+models: {a: {backend: simulated, model: a}}
+pipeline:
+  - {generate: {model: a, n: 4}}
+  - {write_tests: {model: a, kind: code}}
+  - [{write_tests: {model: a}}, {score: {model: a}}]
+"""
+
+
 @settings(max_examples=80, deadline=None)
 @given(specs(max_steps=8))
+@example(TWO_MOVE)
 @pytest.mark.parametrize("run", passes.ORDER, ids=lambda run: run.__name__)
 def test_passes_keep_the_graph_whole_and_raise_no_bound(run: passes.Pass, text: str) -> None:
     before = lowered(text)
