@@ -12,8 +12,8 @@ FULL = 1 << 16
 _PLAIN = """
 architecture rules param model budget require search let use when do then else step repeat each until race cascade
 deadline fold or and not true false null open archon generate critique rank fuse refine verify evaluate score extract
-vote select write_tests abstain keep nothing model n temperature max_tokens prompt top_k by k times max batch first window seconds
-calls tokens usd condition branches spec with models params pipeline name backend simulated openai agreement margin
+vote select write_tests abstain keep nothing model n temperature max_tokens prompt top_k by k times max batch first window
+seconds calls tokens usd condition branches spec with models params pipeline name backend simulated openai agreement margin
 count round spent.calls left.tokens number m b $k $model !choice -> & | ? , .. == != <= >= < > + - * / ( ) [ ] { } :
 = $ $$ # "
 ' \\ \""" {} {|} [] () ~ - ? ! @ ` % & *a &a 0 1 -1 2 4 0.5 80% 1e-3 1e999 200_000 1..10 0.0..1.0
