@@ -47,9 +47,9 @@ def _forms(text: str) -> tuple[str, ...]:
     """The secret as a server may write it, the longest first, so that none is cut by another."""
     as_json = json.dumps(text)[1:-1]
     forms = {text, as_json, as_json.replace("/", "\\/")}
-    for quoted in (quote(text, safe=""), quote(text)):
-        forms |= {quoted, re.sub("%..", lambda m: m[0].lower(), quoted)}
     raw = text.encode(errors="surrogatepass")
+    for quoted in (quote(raw, safe=""), quote(raw)):
+        forms |= {quoted, re.sub("%..", lambda m: m[0].lower(), quoted)}
     if len(raw) >= 8:  # what is shorter would be found in texts that have nothing to do with it
         forms |= {raw.hex(), raw.hex().upper(), *_in_base64(raw)}
     return tuple(sorted(forms, key=len, reverse=True))

@@ -33,12 +33,12 @@ def test_of_trials_that_are_as_good_no_more_than_alpha_are_stopped_however_often
     ties: float, lead: float
 ) -> None:
     """Ville's inequality holds for looks after every single item, which is more often than a race looks."""
-    stopped, trials, alpha = 0, 2000, 0.05
+    stopped, trials, alpha = 0, 400, 0.05
     rng = Random(f"{ties} {lead}")
     weights = [ties, (1 - ties) * (0.5 + lead / 2), (1 - ties) * (0.5 - lead / 2)]
     for _ in range(trials):
         race, drawn = Race([200], alpha=alpha), rng.choices([0.0, 1.0, -1.0], weights, k=120)
-        stopped += any(race.has_lost(drawn[:size]) for size in range(1, 121, 3))
+        stopped += any(race.has_lost(drawn[:size]) for size in range(1, 121, 4))
 
     assert stopped / trials <= alpha + 2.6 * math.sqrt(alpha * (1 - alpha) / trials)
     assert stopped or lead  # the bound is not met by never stopping anything

@@ -27,6 +27,7 @@ param w = {0 | 2_000 | 1e-3}
 model small = openai("Q\n", base_url="${URL:-a}", price={prompt: 0.1})
 budget calls=64 tokens=200_000
 require k * w <= 24 or not false
+search maximise=accuracy
 let drafts = generate(small, n=8)
 drafts
   -> generate($writer, n={1..4}, prompt="""
@@ -119,14 +120,14 @@ def test_every_terminal_of_the_grammar_has_a_scope() -> None:
 
 SCOPES = {
     "comment.line.number-sign": '# a comment "and" no string',
-    "keyword.control.statement": "architecture rules param param param model budget require let",
+    "keyword.control.statement": "architecture rules param param param model budget require search let",
     "entity.name.section": "demo",
     "constant.language.rules": "open",
     "entity.name.type.model": "small",
     "variable.other.param": "writer k w $writer",
     "variable.other.value": "drafts",
     "variable.other.environment": "${URL:-a}",
-    "variable.parameter": "base_url price calls tokens n n prompt temperature times until calls writer",
+    "variable.parameter": "base_url price calls tokens maximise n n prompt temperature times until calls writer",
     "variable.parameter.field": "prompt",
     "entity.name.function": "openai generate generate fuse verify evaluate vote",
     "keyword.control.flow": "repeat budget when else use",
