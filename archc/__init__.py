@@ -8,7 +8,7 @@ are siblings that do not see each other:
     cli
     report
     searching
-    bench editor exporters
+    bench editor exporters fleet
     api
     runtime
     planning

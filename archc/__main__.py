@@ -2,4 +2,5 @@
 
 from archc.cli import main
 
-main()
+if __name__ == "__main__":  # engines start processes that import this module again
+    main()

@@ -15,14 +15,17 @@ from typing import Any, TypeVar
 import platformdirs
 
 from archc import errors, lowering, passes
+from archc.backends.probe import folder
 from archc.calls import Conversation
-from archc.diagnostics import ArchcBug, Diagnostic, SpecError
+from archc.diagnostics import Diagnostic, SpecError
 from archc.ir.graph import Graph
 from archc.keys import key_source
 from archc.lowering.models import Noted
 from archc.lowering.scope import Loader
 from archc.ops import VOCABULARY
 from archc.planning import plan as planning
+from archc.planning.latency import Prediction, predict, show_prediction
+from archc.planning.profile import recall
 from archc.planning.show import show_plan
 from archc.runtime.engine import Engine, World, connect
 from archc.runtime.records import Recorded
@@ -37,12 +40,11 @@ from archc.spec.model import Aims, Budget, Spec
 from archc.spec.moved import moved
 from archc.spec.overrides import override
 from archc.spec.params import with_given
-from archc.spec.reading import read_spec
+from archc.spec.reading import read_aims, read_spec
 from archc.spec.space import points as spaces
 from archc.spec.space.choices import closed, open_choices
 from archc.spec.space.hole import Value
 from archc.spec.space.requirements import broken
-from archc.spec.validation import validated
 from archc.spec.yaml import MAX_CHARACTERS
 
 Plan = planning.Plan
@@ -135,13 +137,7 @@ def _changed(
 
 def aims(source: Source) -> Aims:
     """What a spec says that a search of it looks for. Raises SpecError."""
-    root = read_document(source).root
-    entry = root.get("search") if isinstance(root, Table) else None
-    found: list[Diagnostic] = []
-    aims = validated(Aims, entry.value, "search", found) if entry else None
-    if found:
-        raise SpecError(*found)
-    return aims or Aims()
+    return read_aims(read_document(source).root)
 
 
 def read_document(source: Source) -> documents.Document:
@@ -156,15 +152,7 @@ def write_document(document: documents.Document, form: str) -> str:
 
 def formatted(source: Source) -> str:
     """The canonical text of a spec in its own form. Raises SpecError."""
-    document = read_document(source)
-    if document.form not in documents.OWN:
-        hint = "archc convert FILE --to yaml"
-        raise SpecError(errors.CannotWrite(span=source.span(0, 1), what="another system's text", hint=hint))
-    text = write_document(document, document.form)
-    again = read_document(replace(source, text=text))
-    if not documents.is_same(again.root, document.root):  # better a report than a changed file
-        raise ArchcBug(f"the formatted text of {source.name} would say something else")
-    return text
+    return documents.formatted(source, VOCABULARY)
 
 
 def lower(spec: Spec, environ: Mapping[str, str] | None = None) -> Graph:
@@ -306,8 +294,16 @@ _LOOKED_AT = 200_000
 
 
 def explain(plan: Plan) -> str:
-    """The graph, what the passes did to it, and what it will cost, as text."""
-    return show_plan(plan)
+    """The graph, what the passes did to it, what it will cost, and how long it takes if that was measured, as text."""
+    expected = predicted(plan)
+    return show_plan(plan) + (f"\n{show_prediction(plan, expected)}" if expected else "")
+
+
+def predicted(plan: Plan) -> Prediction | None:
+    """How long a question will take; None if some model of the plan was never measured (`archc profile`)."""
+    models = [plan.graph.model(name) for name in plan.graph.asked]
+    measured = {model.name: profile for model in models if (profile := recall(model, folder().parent))}
+    return predict(plan, measured)
 
 
 def default_journal() -> Path:

@@ -76,6 +76,9 @@ class Finish(StrEnum):
     """Why a completion ended."""
 
     STOP = "stop"
+    """By itself or at one of the texts to stop at; the latter, where the server tells them apart."""
+    EOS = "eos"
+    """By itself, where the server tells."""
     LENGTH = "length"
     CONTENT_FILTER = "content_filter"
 
@@ -217,6 +220,8 @@ class Capabilities:
     schema: bool = False
     """Constrained decoding to a JSON Schema."""
     seed: bool = False
+    context: int | None = None
+    """Tokens that a prompt and its completion may have together, where that is known."""
 
 
 class BackendOptions(BaseModel):
@@ -251,6 +256,11 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     def fingerprint(self) -> str:
         """Names everything about the model that changes its answers; part of a call's identity. No secrets."""
+
+    @classmethod
+    def known(cls, model: str, options: Any) -> Capabilities:
+        """What a model with these options can do, as far as that is known without asking."""
+        return cls.capabilities
 
     @property
     def able(self) -> Capabilities:

@@ -26,7 +26,7 @@ def no_key(place: str, variable: str | None) -> str | None:
 
 @asynccontextmanager
 async def connected(*urls: str, key_for: KeyFor = no_key, **options: Any) -> AsyncIterator[OpenAI]:
-    backend = OpenAI("small", OpenAI.Options(base_url=list(urls), **options), key_for)
+    backend = OpenAI("small", OpenAI.Options(base_url=list(urls), **{"probe": False, **options}), key_for)
     await backend.start()
     try:
         yield backend

@@ -4,7 +4,8 @@
         ...  # server.url, server.requests, server.most_in_flight
 
 An answer is a text (for every choice), a list of texts (one per choice, whatever `n` was), a dict (a whole body), or
-one of the faults below. `python -m tests.servers 0.1` serves with a delay of 0.1 s until its input ends.
+one of the faults below. `python -m tests.servers 0.1` serves with a delay of 0.1 s until its input ends;
+`python -m tests.servers 0.1 8000` at that port until it is killed.
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ class Server:
         self.url = ""
         """The `base_url` to give to a client."""
         self.requests: list[Received] = []
+        self.read: list[str] = []
+        """The other routes that were asked for, in order."""
         self.in_flight = 0
         self.most_in_flight = 0
         self.answered = 0
@@ -145,9 +148,16 @@ def _abort(request: web.Request) -> None:
 
 @asynccontextmanager
 async def serve(
-    answer: Answer | Script = "ok", *, delay: float | Callable[[dict[str, Any]], float] = 0.0
+    answer: Answer | Script = "ok",
+    *,
+    delay: float | Callable[[dict[str, Any]], float] = 0.0,
+    routes: Mapping[str, Any] | None = None,
+    port: int = 0,
 ) -> AsyncIterator[Server]:
-    """Serves in this event loop, on a free port of 127.0.0.1. `delay` is in seconds, for all or by request body."""
+    """Serves in this event loop, on a free port of 127.0.0.1. `delay` is in seconds, for all or by request body.
+
+    `routes` are what it publishes beside: JSON by path, asked for with GET or POST.
+    """
 
     def always(_: dict[str, Any]) -> Answer:
         assert not callable(answer)
@@ -156,10 +166,17 @@ async def serve(
     server = Server(answer if callable(answer) else always, delay)
     app = web.Application(client_max_size=64 * 2**20)
     app.router.add_post("/v1/chat/completions", server.handle)
+
+    async def publish(request: web.Request) -> web.Response:
+        server.read.append(request.path)
+        return web.json_response((routes or {})[request.path])
+
+    for path in routes or {}:
+        app.router.add_route("*", path, publish)
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", port)
         await site.start()
         server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
         yield server
@@ -167,11 +184,11 @@ async def serve(
         await runner.cleanup()
 
 
-async def _main(delay: float) -> None:
-    async with serve("An answer of usual length. " * 20, delay=delay) as server:
+async def _main(delay: float, port: int = 0) -> None:
+    async with serve("An answer of usual length. " * 20, delay=delay, port=port) as server:
         print(server.url, flush=True)
-        await asyncio.to_thread(sys.stdin.read)
+        await (asyncio.Event().wait() if port else asyncio.to_thread(sys.stdin.read))
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(float(sys.argv[1])))
+    asyncio.run(_main(float(sys.argv[1]), *map(int, sys.argv[2:])))

@@ -28,11 +28,17 @@ NOT_RUN = {
     ("not-recorded", "wrong"),
     ("not-recorded", "right"),
     ("no-such-run", "right"),
+    ("unreachable-server", "right"),
+    ("unstartable-server", "right"),
     ("no-judgement", "wrong"),
     ("no-hub-data", "wrong"),
     ("no-hub-data", "right"),
 }
-NOT_RUN |= {(name, word) for name in ("missing-extra", "not-delivered", "no-sandbox") for word in ("wrong", "right")}
+NOT_RUN |= {
+    (name, word)
+    for name in ("missing-extra", "not-delivered", "no-sandbox", "unloadable-engine", "port-taken")
+    for word in ("wrong", "right")
+}
 NOT_RUN |= {(name, "right") for name in ("unknown-sampler", "one-objective", "unknown-figure", "unfit-constraint")}
 NOT_RUN |= {(name, "right") for name in ("no-task", "no-search-limit", "nothing-to-search", "too-few-items")}
 NOT_RUN |= {("not-a-search", "right"), ("foreign-search", "wrong"), ("foreign-search", "right")}

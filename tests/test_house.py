@@ -30,13 +30,15 @@ HEAVY = {"apsw", "networkx", "aiohappyeyeballs", "xllamacpp", "uvloop", "lark", 
     "optuna",
     "datasets",
     "reasoning_gym",
+    "vllm",
 }
 """Third-party packages that may be imported within a function."""
 
 WORLD: dict[str, set[str]] = {
     "os": {"api", "spec.moved", "cli._ending", "cli.doctor", "cli.keys", "runtime.batch", "backends.weights"}
+    | {"backends.probe", "backends.vllm", "cli.probe", "cli.profile", "cli.up", "fleet.watch"}
     | {"sandbox.pool", "sandbox.walls", "sandbox.zygote", "sandbox.child"},
-    "time": {"api", "backends.openai", "sandbox.zygote"},
+    "time": {"api", "backends.openai", "cli.profile", "cli.up", "sandbox.zygote"},
     "random": {
         "api",
         "runtime.lane",
@@ -62,19 +64,20 @@ WORLD: dict[str, set[str]] = {
         "searching.samplers._modelled",
     },
     "secrets": {"backends.llamacpp", "searching.folder"},
-    "signal": {"cli._working", "sandbox.zygote"},
+    "signal": {"cli._working", "cli.up", "fleet.watch", "sandbox.zygote"},
     "ctypes": {"sandbox.zygote"},
     "resource": {"sandbox.zygote"},
     "fcntl": {"runtime.locks", "sandbox.zygote"},
     "tempfile": {"cli._files", "keys", "backends.weights"},
     "shutil": {"backends.weights", "sandbox.walls"},
-    "platformdirs": {"api", "keys", "backends.weights"},
+    "platformdirs": {"api", "keys", "backends.weights", "backends.probe"},
     "threading": {"runtime.journal", "backends._llamacpp_draft", "sandbox.child"},
     "apsw": {"runtime.journal", "runtime.store"},
     "ssl": {"backends._http", "backends._wire"},
     "aiohappyeyeballs": {"backends._http"},
     "keyring": {"keys"},
     "xllamacpp": {"backends.llamacpp"},
+    "vllm": {"backends.vllm"},
     "opentelemetry": {"exporters.otel"},
     "math_verify": {"bench.graders"},
     "numpy": {"searching.gaussian", "searching.samplers._modelled"},
@@ -88,7 +91,7 @@ NEVER = "urllib.request http subprocess socket datetime multiprocessing uuid web
 """What no file imports."""
 
 CALLS = {
-    "asyncio.sleep": {"api", "backends.simulated"},
+    "asyncio.sleep": {"api", "backends.simulated", "cli.up"},
     "asyncio.run": {"api", "cli.doctor", "cli.run"},
     "open": {
         "api",
@@ -102,6 +105,7 @@ CALLS = {
         "sandbox.zygote",
         "cli._ending",
         "cli.cache",
+        "fleet.watch",
     },
     "print": {name.removeprefix("archc.") for name in FILES if name.startswith("archc.cli")},
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from archc.calls import Backend
 
-_OTHER = frozenset({"weights"})
+_OTHER = frozenset({"weights", "probe"})
 
 
 @cache

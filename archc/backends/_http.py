@@ -1,4 +1,4 @@
-"""HTTP/1.1: one POST at a time on a connection, and the connections that are kept, to peers that are not trusted.
+"""HTTP/1.1: one request at a time on a connection, and the connections that are kept, to peers that are not trusted.
 
 It takes a fraction of what a whole HTTP library does for a call, as it can do nothing else. What comes unasked ends a
 connection, and so does a call that is given up.

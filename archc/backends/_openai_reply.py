@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
 
+from archc.backends._dialects import PLAIN, Dialect
 from archc.calls import MESSAGE_TOKENS, CallError, Completion, Conversation, FailureKind, Finish, Usage
 from archc.secret import Secret
 
@@ -63,6 +64,8 @@ class _Message(_Part):
 
 
 class _Choice(_Part):
+    model_config = ConfigDict(strict=True, frozen=True, extra="allow")
+
     message: _Message
     index: int | None = None
     finish_reason: str | None = None
@@ -79,7 +82,9 @@ _UNFINISHED = {"abort", "error", "tool_calls", "function_call"}
 """The server gave up on the text or wrote something else; what there is of it is not an answer."""
 
 
-def read_completions(raw: bytes, messages: Conversation, n: int, peer: Peer) -> tuple[Completion, ...]:
+def read_completions(
+    raw: bytes, messages: Conversation, n: int, peer: Peer, dialect: Dialect = PLAIN, max_tokens: int = 1 << 40
+) -> tuple[Completion, ...]:
     """The completions in the reply to a request for `n`: at least one and at most `n`, in order of `index`.
 
     A choice whose text was withheld is empty and says so.
@@ -93,8 +98,10 @@ def read_completions(raw: bytes, messages: Conversation, n: int, peer: Peer) -> 
     except ValueError as error:
         raise _bad(f"{peer} sent {peer.clean(str(error))}") from None
     choices = _ordered(reply.choices)[:n]
-    drawn = [_drawn(choice, peer.key) for choice in choices]
-    usages = split_usage(reply.usage, messages, [text for text, _ in drawn])
+    drawn = [_drawn(choice, peer.key, dialect.stop_key) for choice in choices]
+    texts = [text for text, _ in drawn]
+    usages = split_usage(reply.usage, messages, texts[:1] if dialect.counts_first_only else texts)
+    usages += [_like(usages[0], texts[0], text, max_tokens) for text in texts[len(usages) :]]
     return tuple(
         Completion(text, finish, usage, _mean_logprob(choice.logprobs), peer.url)
         for (text, finish), usage, choice in zip(drawn, usages, choices, strict=True)
@@ -180,18 +187,26 @@ def _ordered(choices: list[_Choice]) -> list[_Choice]:
     return sorted(choices, key=lambda choice: choice.index or 0)
 
 
-def _drawn(choice: _Choice, key: Secret) -> tuple[str, Finish]:
+def _like(first: Usage, its_text: str, text: str, most: int) -> Usage:
+    """What a text used that the server did not count: tokens as long as those of the first, rounded up."""
+    size = max(1, len(its_text.encode()))
+    return Usage(completion=min(-(-len(text.encode()) * max(1, first.completion) // size), most))
+
+
+def _drawn(choice: _Choice, key: Secret, stop_key: str) -> tuple[str, Finish]:
     message = choice.message
     if message.tool_calls or choice.finish_reason in _UNFINISHED:
         raise _bad("the model called a tool or broke off")
     finish = _FINISHES.get(choice.finish_reason or "", Finish.STOP)
+    if finish is Finish.STOP and stop_key and not isinstance((choice.model_extra or {}).get(stop_key), str):
+        finish = Finish.EOS
     if message.content is not None:
         return key.redact_answer(message.content), finish
     if message.refusal:
         return "", Finish.CONTENT_FILTER
     # A null text with `length` is a reasoning model that spent all its tokens on thinking: asking again costs the
     # same and gives the same, so it is not an error to retry.
-    if finish is Finish.STOP:
+    if finish in (Finish.STOP, Finish.EOS):
         raise _bad("the reply has no text")
     return "", finish
 
@@ -244,6 +259,11 @@ _TOO_LONG = re.compile(
 )
 
 
+def is_too_long(about: str) -> bool:
+    """Whether a server says that a prompt is longer than the model takes."""
+    return _TOO_LONG.search(about) is not None
+
+
 def _kind(status: int, about: str) -> tuple[FailureKind, bool]:
     """The kind and whether it may be billed."""
     # OpenAI's way to say that the account is empty: waiting will not help.
@@ -261,7 +281,7 @@ def _kind(status: int, about: str) -> tuple[FailureKind, bool]:
         return FailureKind.BAD_RESPONSE, True  # a 101: what was asked for may have been done as well
     if "content_filter" in about:
         return FailureKind.CONTENT_FILTER, False
-    return (FailureKind.CONTEXT_LENGTH if _TOO_LONG.search(about) else FailureKind.BAD_REQUEST), False
+    return (FailureKind.CONTEXT_LENGTH if is_too_long(about) else FailureKind.BAD_REQUEST), False
 
 
 def _failure(status: int, headers: Mapping[str, str], about: str, peer: Peer) -> CallError:

@@ -1,4 +1,4 @@
-"""Wire: one POST to a server that is not trusted, bounded in time and in size; what is odd is never half accepted.
+"""Wire: one request to a server that is not trusted, bounded in time and in size; what is odd is never half accepted.
 
 TLS is verified, and nothing turns that off. Redirects are not followed, cookies not kept, proxies of the environment
 not used. Whatever the server does, only `CallError` is raised.
@@ -40,14 +40,14 @@ class Wire:
         """Closes all connections. May be called twice."""
         await self._pool.close()
 
-    async def post(self, peer: Peer, url: Address, body: bytes, until: float) -> Reply:
+    async def post(self, peer: Peer, url: Address, body: bytes | None, until: float) -> Reply:
         """The reply to `body`, if it is there before the loop's time is `until`. Leaving early closes the connection.
 
-        Its body is not compressed. Raises `CallError`.
+        Without a body it is a GET. The reply's body is not compressed. Raises `CallError`.
         """
         waits = self._waits
         connection = self._pool.kept(url) or await self._connected(peer, url, until)
-        request = _head(peer, url, len(body), self._keep_alive) + body
+        request = _head(peer, url, body, self._keep_alive) + (body or b"")
         try:
             reply = await connection.exchange(request, until, waits.first_byte, waits.idle)
         except Late as late:
@@ -82,16 +82,16 @@ class Wire:
         return CallError(FailureKind.TIMEOUT, said, billed=True)
 
 
-def _head(peer: Peer, url: Address, length: int, keep_alive: bool) -> bytes:
+def _head(peer: Peer, url: Address, body: bytes | None, keep_alive: bool) -> bytes:
     key = peer.key.reveal()
+    about_body = [] if body is None else ["Content-Type: application/json", f"Content-Length: {len(body)}"]
     lines = [
-        f"POST {url.path} HTTP/1.1",
+        f"{'GET' if body is None else 'POST'} {url.path} HTTP/1.1",
         f"Host: {url.authority}",
         "User-Agent: archc",
         "Accept: application/json",
         "Accept-Encoding: identity",
-        "Content-Type: application/json",
-        f"Content-Length: {length}",
+        *about_body,
         *([f"Authorization: Bearer {key}"] if key else []),
         *([] if keep_alive else ["Connection: close"]),
         "\r\n",

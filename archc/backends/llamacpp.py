@@ -11,6 +11,7 @@ import weakref
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -79,6 +80,10 @@ class LlamaCpp(Backend):
         self._turn = asyncio.Lock()
         self._free = asyncio.Semaphore(options.slots)
         self._drafts: set[Draft] = set()
+
+    @classmethod
+    def known(cls, model: str, options: Options) -> Capabilities:
+        return replace(cls.capabilities, context=options.context)
 
     @property
     def fingerprint(self) -> str:

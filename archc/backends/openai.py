@@ -6,24 +6,24 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, JsonValue, PositiveFloat
 from pydantic_core import to_json
 
 from archc.address import Address
+from archc.backends import probe
+from archc.backends._engine import EngineOptions
 from archc.backends._openai_reply import Peer, Rejected, clean, read_completions, read_failure
 from archc.backends._reading import MAX_BYTES
+from archc.backends._replicas import UNWELL, Replica, Replicas
 from archc.backends._wire import Waits, Wire
 from archc.calls import Backend, BackendOptions, CallError, Capabilities, Completion, FailureKind, KeyFor, Request
 from archc.diagnostics import RunError
 from archc.errors import UnusableKey
-from archc.keys import VARIABLE
+from archc.keys import VARIABLE, WELL_KNOWN
 from archc.secret import Secret
-
-AVOID_S = 5.0
-"""How long a replica that failed is chosen only if all others failed too."""
 
 _OWN = {"messages", "model", "n", "best_of", "stream", "seed", "stop", "temperature", "top_p", "logprobs"} | {
     "max_tokens",
@@ -51,19 +51,6 @@ def _foreign(body: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 _Seconds = Annotated[PositiveFloat, Field(allow_inf_nan=False)]
-
-
-@dataclass(slots=True)
-class _Replica:
-    """One server and how it is doing."""
-
-    peer: Peer
-    url: Address
-    outstanding: int = 0
-    avoid_until: float = 0.0
-
-
-_UNWELL = {FailureKind.CONNECTION, FailureKind.OVERLOAD, FailureKind.TIMEOUT}
 
 
 class OpenAI(Backend):
@@ -96,6 +83,10 @@ class OpenAI(Backend):
         """How the server is told a JSON Schema: `structured_outputs` is vLLM's own, `guided_json` that of old vLLM."""
         max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
         """What the server calls the limit of tokens to write; OpenAI's reasoning models take only the second."""
+        probe: bool = True
+        """Whether archc reads what the server publishes about itself when it connects, and goes by that."""
+        serve: EngineOptions | None = None
+        """How `archc up` starts it on this machine; `serve: {}` is enough, and no other command reads it."""
         extra_body: Annotated[dict[str, JsonValue], AfterValidator(_foreign)] = Field(default={})
         """Fields to add to each request, for what only this server knows, like `top_k`."""
 
@@ -117,10 +108,19 @@ class OpenAI(Backend):
         self._key_for = key_for
         self._clock = clock
         self._takes_n = options.n
+        self._takes_schema = options.schema_field != "none"
         self._refused: set[str] = set()
         """`seed` and the schemas that the server does not take."""
-        self._replicas: list[_Replica] = []
+        self._replicas = Replicas((), clock)
         self._wire: Wire | None = None
+
+    @classmethod
+    def known(cls, model: str, options: Options) -> Capabilities:
+        """What all replicas can do, as far as was found out when they were last looked at."""
+        found = [known for url in options.urls if (known := probe.recall(url, model))]
+        can = {name: all(k.features.get(name, True) for k in found) for name in ("n", "logprobs", "schema")}
+        contexts = [known.context for known in found if known.context]
+        return replace(cls.capabilities, **can, context=min(contexts, default=None))
 
     @property
     def fingerprint(self) -> str:
@@ -130,13 +130,22 @@ class OpenAI(Backend):
 
     @property
     def able(self) -> Capabilities:
-        return replace(self.capabilities, n=self._takes_n)
+        return replace(self.capabilities, n=self._takes_n, schema=self._takes_schema)
 
     async def start(self) -> None:
         options = self._options
-        self._replicas = [self._replica(url) for url in options.urls]
+        self._replicas = Replicas([self._replica(url) for url in options.urls], self._clock)
         waits = Waits(options.timeout, options.connect_timeout, options.first_byte_timeout, options.idle_timeout)
         self._wire = Wire(waits, options.keep_alive)
+        await asyncio.gather(*(self._look(self._wire, replica) for replica in self._replicas))
+
+    async def _look(self, wire: Wire, replica: Replica) -> None:
+        """Finds out what a server can do, by what it publishes: that costs nothing."""
+        if not self._options.probe or Address.parse(replica.peer.url).place in WELL_KNOWN:
+            return  # well-known providers all speak plainly
+        replica.known = await probe.connect(wire, replica.peer)
+        self._takes_n = self._takes_n and replica.known.features.get("n", True)
+        self._takes_schema = self._takes_schema and replica.known.features.get("schema", True)
 
     async def close(self) -> None:
         if self._wire is not None:
@@ -144,8 +153,10 @@ class OpenAI(Backend):
 
     async def complete(self, request: Request) -> tuple[Completion, ...]:
         until = asyncio.get_running_loop().time() + self._options.timeout
+        if not self._takes_n or self._is_single(request):
+            return await self._ask(request, request.seeds[:1], until)
         try:
-            done = await self._ask(request, request.seeds if self._takes_n else request.seeds[:1], until)
+            done = await self._ask(request, request.seeds, until)
         except Rejected as error:
             if request.n == 1 or not error.names(_N_FIELD):
                 raise
@@ -154,6 +165,9 @@ class OpenAI(Backend):
             # One of many: the server ignores `n`. Some of many: it has a lower limit, or lost one.
             self._takes_n = len(done) > 1
         return done
+
+    def _is_single(self, request: Request) -> bool:
+        return request.sampling.temperature == 0 and any(r.known.dialect.one_greedy for r in self._replicas)
 
     async def _ask(self, request: Request, seeds: tuple[int, ...], until: float) -> tuple[Completion, ...]:
         """One request, repeated without the fields that the server rejects by name; at most one completion per seed."""
@@ -192,7 +206,7 @@ class OpenAI(Backend):
             body["stop"] = sampling.stop
         if request.logprobs:
             body["logprobs"] = True
-        if request.schema is not None and request.schema not in without:
+        if request.schema is not None and self._takes_schema and request.schema not in without:
             body |= self._constraint(request.schema)
         try:
             return to_json(body)
@@ -209,31 +223,65 @@ class OpenAI(Backend):
                 return {"structured_outputs": {"json": json.loads(schema)}}
             case "guided_json":
                 return {"guided_json": json.loads(schema)}
-            case "none":
+            case "none":  # then nothing is told
                 return {}
 
     async def _send(self, request: Request, body: bytes, n: int, until: float) -> tuple[Completion, ...]:
+        """Where a server is down or drains, another one gets the request, as long as that costs nothing twice."""
+        tried: list[Replica] = []
+        while True:
+            tried.append(replica := await self._choose(request, tried, until))
+            try:
+                done = await self._send_to(replica, request, body, n, until)
+            except CallError as error:
+                error.server = replica.peer.url
+                if error.failed.kind not in UNWELL:
+                    raise
+                self._replicas.failed(replica, error)
+                if error.billed or not self._replicas.has_other(tried):
+                    raise
+            else:
+                self._replicas.answered(replica)
+                return done
+
+    async def _choose(self, request: Request, tried: list[Replica], until: float) -> Replica:
+        """The server for a request; one that had failed is asked first whether it is well again."""
+        while True:
+            replica = self._replicas.choose(request.messages, tried)
+            if not replica.failures or len(self._replicas) == 1 or self._replicas.is_avoided(replica):
+                return replica
+            self._replicas.failed(replica)  # until it has answered, no other request waits for it
+            if await self._is_well(replica, until):
+                self._replicas.back(replica)
+                return replica
+
+    async def _is_well(self, replica: Replica, until: float) -> bool:
+        assert self._wire is not None
+        at = probe.place_of(replica.peer.url, replica.known.dialect.health)
+        soon = min(until, asyncio.get_running_loop().time() + probe.LOOK_S)
+        try:
+            return (await self._wire.post(replica.peer, at, None, soon)).status < 500
+        except CallError:
+            return False
+
+    async def _send_to(
+        self, replica: Replica, request: Request, body: bytes, n: int, until: float
+    ) -> tuple[Completion, ...]:
         assert self._wire is not None, "`start` comes before `complete`"
-        now = self._clock()
-        replica = min(self._replicas, key=lambda r: (r.avoid_until > now, r.outstanding))
-        replica.outstanding += 1
         peer = replica.peer
+        replica.outstanding += 1
         try:
             reply = await self._wire.post(peer, replica.url, body, until)
-            if not 200 <= reply.status < 300:
-                raise read_failure(reply.status, reply.headers, reply.body, peer)
-            if len(reply.body) > MAX_BYTES:
-                raise CallError(FailureKind.BAD_RESPONSE, f"{peer} sent more than {MAX_BYTES} bytes", billed=True)
-            return read_completions(reply.body, request.messages, n, peer)
-        except CallError as error:
-            error.server = peer.url
-            if error.failed.kind in _UNWELL:
-                replica.avoid_until = self._clock() + AVOID_S
-            raise
         finally:
             replica.outstanding -= 1
+        if not 200 <= reply.status < 300:
+            raise read_failure(reply.status, reply.headers, reply.body, peer)
+        if len(reply.body) > MAX_BYTES:
+            raise CallError(FailureKind.BAD_RESPONSE, f"{peer} sent more than {MAX_BYTES} bytes", billed=True)
+        most = request.sampling.max_tokens
+        return read_completions(reply.body, request.messages, n, peer, replica.known.dialect, most)
 
-    def _replica(self, base_url: str) -> _Replica:
+    def _replica(self, base_url: str) -> Replica:
         address = Address.parse(base_url)
         variable = self._options.api_key_env
         key = self._key_for(address.place, variable) or ""
@@ -242,5 +290,4 @@ class OpenAI(Backend):
         if not (key.isascii() and key.isprintable()) or " " in key:
             problem = "has characters that no key has"
             raise RunError(UnusableKey(place=address.place, variable=variable or "", problem=problem))
-        url = replace(address, path=f"{address.path}/chat/completions")
-        return _Replica(Peer(self._model, base_url, Secret(key)), url)
+        return Replica(Peer(self._model, base_url, Secret(key)), probe.place_of(base_url, "/v1/chat/completions"))

@@ -15,8 +15,8 @@ from archc.cli._options import AsJson, Choose, From, QuestionTokens, Sets, Skip,
 from archc.diagnostics import SpecError, did_you_mean
 from archc.exporters.recorded import read_trace
 from archc.planning.expected import expected
+from archc.planning.learned import learned, together
 from archc.planning.plan import QUESTION_TOKENS
-from archc.planning.profile import learned, together
 from archc.planning.show_expected import show_expected
 
 Trace = Annotated[
@@ -54,10 +54,12 @@ def explain(
         api.read(spec, form), overrides=sets, choices=chosen(choose), question_tokens=question_tokens, skip=skip
     )
     seen = learned(session.events for session in read_trace(trace).sessions) if trace else ()
-    if trace and not any(profile.nodes.keys() & plan.graph.by_id.keys() for profile in seen):
+    if trace and not any(one.nodes.keys() & plan.graph.by_id.keys() for one in seen):
         raise SpecError(errors.ForeignTrace(path=str(trace), spec=spec))
     if as_json:
         also = {"expected": expected(plan, together(seen)).as_json()} if seen else {}
+        if prediction := api.predicted(plan):
+            also["predicted"] = prediction.as_json()
         print(json.dumps({**plan.as_json(), **also}, ensure_ascii=False))
         return
     if plan.warnings:

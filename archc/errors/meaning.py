@@ -201,6 +201,20 @@ class SmallModel(Diagnostic):
     model: str
 
 
+class OverContext(Diagnostic):
+    """A step may write more than its model takes, prompt and completion together."""
+
+    severity: ClassVar[Severity] = "warning"
+    title = "`{op}` may write {most:,} tokens, where `{model}` has {context:,} for prompt and answer together"
+    label = "asked for here"
+    help = "lower it: `{op}: {{max_tokens: {fits}}}`; or serve the model with a longer context"
+    op: str
+    model: str
+    most: int
+    context: int
+    fits: int
+
+
 class CostSurprise(Diagnostic):
     """A plan whose most is far above its least."""
 

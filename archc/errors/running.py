@@ -167,6 +167,71 @@ class NoSandbox(Diagnostic):
     hint: str
 
 
+class UnreachableServer(Diagnostic):
+    """A server that should say what it can do does not answer."""
+
+    title = "there is no server at `{url}`: {reason}"
+    help = "give its address up to and without `/chat/completions`: archc probe http://localhost:8000/v1"
+    url: str
+    reason: str
+
+
+class NotMeasured(Diagnostic):
+    """A model that is to be measured fails."""
+
+    title = "`{model}` can't be measured: {reason}"
+    label = "this model"
+    help = "`archc run` with it must work first; measure fewer at once with `--most`"
+    model: str
+    reason: str
+
+
+class NothingToServe(Diagnostic):
+    """`archc up` of a spec none of whose models asks for a server."""
+
+    title = "no model of `{path}` asks to be served"
+    help = "add `serve: {{}}` to the entry of each model that `archc up` should start"
+    path: str
+
+
+class NotServedHere(Diagnostic):
+    """A model asks to be served at an address of another machine."""
+
+    title = "`{model}` is to be served at `{url}`, which is not this machine"
+    label = "asked for here"
+    help = "give it an address such as http://127.0.0.1:8000/v1, or run `archc up` there"
+    model: str
+    url: str
+
+
+class TooFewGpus(Diagnostic):
+    """The models of a spec ask for more GPUs than there are."""
+
+    title = "the models want {wanted} GPUs together, where {there} are given away"
+    label = "there is none left for this one"
+    help = "lower `tensor_parallel`, serve fewer models, or give more with `--gpus`"
+    wanted: int
+    there: int
+
+
+class PortTaken(Diagnostic):
+    """Something answers already where a server is to be started."""
+
+    title = "something answers at `{url}` already, where `{model}` is to be started"
+    help = "stop that, or choose other ports: `archc up SPEC --port 9000`"
+    url: str
+    model: str
+
+
+class UnstartableServer(Diagnostic):
+    """A server can't be started, or ended each time before it was well."""
+
+    title = "`{command}` did not bring up a server: {problem}"
+    help = "pip install vllm, or say what starts your server: `--command 'llama-server -m {{model}} --port {{port}}'`"
+    command: str
+    problem: str
+
+
 class UnusableKey(Diagnostic):
     """The API key that a server needs is not there."""
 
@@ -275,6 +340,17 @@ class UnloadableModel(Diagnostic):
 
     path: str
     reason: str
+
+
+class UnloadableEngine(Diagnostic):
+    """vLLM can't load a model in this process."""
+
+    title = "vLLM can't load `{model}`: {reason}"
+    help = "{hint}"
+
+    model: str
+    reason: str
+    hint: str
 
 
 class UnusablePool(Diagnostic):

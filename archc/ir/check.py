@@ -11,7 +11,7 @@ from archc.ir.archon_rules import archon_rules
 from archc.ir.control import Control, Visit
 from archc.ir.graph import Graph
 from archc.ir.liveness import added, dead_nodes
-from archc.ir.op import Op
+from archc.ir.op import ModelOp, Op
 from archc.ir.origin import Place, found_at, lost_at
 from archc.ir.region import Node
 from archc.ir.shape import Shape
@@ -233,4 +233,15 @@ def _models(graph: Graph) -> Iterator[Diagnostic]:
                     also=(Label(known[name].span, "declared small here"),),
                     op=node.op.name,
                     model=name,
+                )
+            context = known[name].capabilities.context if name in known else None
+            if context and isinstance(node.op, ModelOp) and node.op.max_tokens >= context:
+                yield errors.OverContext(
+                    span=node.place("max_tokens"),
+                    also=(Label(known[name].span, "this model"),),
+                    op=node.op.name,
+                    model=name,
+                    most=node.op.max_tokens,
+                    context=context,
+                    fits=context // 2,
                 )

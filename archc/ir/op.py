@@ -97,6 +97,8 @@ class Calls:
     """Tokens of one prompt."""
     completion: int
     """Tokens of one completion, at most."""
+    likely: int = 1 << 40
+    """Tokens of one prompt, if its texts are ordinary English and as long as they may be; no more than `prompt`."""
 
 
 class Op(BaseModel, abc.ABC):
@@ -287,13 +289,16 @@ class ModelOp(Op):
         """Calls of prompt `name` that hold at most `holds` tokens beside the template and the question."""
         template = self.template(name)
         most = template.bytes + 2 * MESSAGE_TOKENS + before.question + holds
-        return Calls(self.model, count, Interval(min(template.words, most), most), self.max_tokens)
+        texts = holds * before.tokens // (before.tokens + FENCE_TOKENS)  # the rest is counted in bytes, too
+        likely = (template.bytes + holds - texts) // 4 + MESSAGE_TOKENS + before.question + texts
+        return Calls(self.model, count, Interval(min(template.words, most), most), self.max_tokens, likely)
 
     def price_with_repair(self, name: str, count: Interval, before: Shape, holds: int = 0) -> tuple[Calls, ...]:
         """The same, each of which may be asked once more."""
         first = self.price(name, count, before, holds)
         most = first.prompt.hi + self.max_tokens + REPAIR_BYTES + 2 * MESSAGE_TOKENS
-        again = Calls(self.model, Interval(0, count.hi), Interval(first.prompt.lo, most), self.max_tokens)
+        likely = first.likely + self.max_tokens + REPAIR_BYTES // 4 + 2 * MESSAGE_TOKENS
+        again = Calls(self.model, Interval(0, count.hi), Interval(first.prompt.lo, most), self.max_tokens, likely)
         return (first, again)
 
 

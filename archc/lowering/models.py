@@ -74,7 +74,8 @@ class Models:
             keys = {**WELL_KNOWN, **config.keys}
             self._note(check_key(url, variable, keys, span_at(options, ["api_key_env"])))
             self._note(check_server(url, config, span_at(options, ["base_url", i]), has_key=variable is not None))
-        return Model(entry.name, shared, own, backend.capabilities, entry.name_span)
+        able = backend.known(shared.model, own) if self._will_ask else backend.capabilities
+        return Model(entry.name, shared, own, able, entry.name_span)
 
     def _note(self, diagnostic: Diagnostic | None) -> None:
         if diagnostic:

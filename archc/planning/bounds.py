@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
 
 from archc.ir.control import Control, Visit
 from archc.ir.graph import Graph
-from archc.ir.op import Op
+from archc.ir.op import Calls, Op
 from archc.ir.region import Node, Region
 from archc.ir.shape import Shape
 from archc.planning.cost import FREE, Cost, cost_of
@@ -42,11 +42,17 @@ class Whole:
     nodes: Mapping[str, Bound]
 
 
+Paced = Callable[[Node, Shape], Interval]
+"""How long a step without blocks takes on what arrives, in any unit."""
+
+
 class Bounds:
     """Remembers what it knows of each region: loops run the same block on the same shapes."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, pace: Paced | None = None) -> None:
+        """By default depths are in calls."""
         self._graph = graph
+        self._pace = pace or _in_calls
         self._known: dict[tuple[int, Shape], Whole] = {}
 
     def of(self, region: Region, arrives: Shape) -> Whole:
@@ -68,7 +74,7 @@ class Bounds:
                 blocks, depth, inner = self._control(node.op, before)
                 _merge(nodes, inner, ONCE)
             else:
-                blocks, depth = FREE, _lowered(node.op, before, node.op.depth(before))
+                blocks, depth = FREE, self._pace(node, before)
             nodes[node.id] = Bound(own + blocks, depth, after)
             until[node.id] = _latest(node, until) + depth
             total = total + own + blocks
@@ -76,12 +82,9 @@ class Bounds:
         return Whole(total, Interval(max(e.lo for e in ends), max(e.hi for e in ends)), nodes)
 
     def _own(self, node: Node, before: Shape) -> Cost:
-        cost, op = FREE, node.op
-        for calls in op.calls(before):
-            count = _lowered(op, before, calls.count)
-            if node.enough:
-                count = Interval(min(node.least, count.lo), count.hi)
-            calls = calls if count is calls.count else replace(calls, count=count)
+        cost = FREE
+        for calls in node.op.calls(before):
+            calls = drawn(node, before, calls)
             cost = cost + cost_of(calls, self._graph.model(calls.model))
         return cost
 
@@ -105,7 +108,19 @@ def _costs(op: Control, visits: tuple[Visit, ...], wholes: list[Whole]) -> Itera
         yield FREE
 
 
-def _lowered(op: Op, before: Shape, count: Interval) -> Interval:
+def _in_calls(node: Node, before: Shape) -> Interval:
+    return lowered(node.op, before, node.op.depth(before))
+
+
+def drawn(node: Node, before: Shape, calls: Calls) -> Calls:
+    """What a node asks in its place: fewer where samples may be enough before all are there."""
+    count = lowered(node.op, before, calls.count)
+    if node.enough:
+        count = Interval(min(node.least, count.lo), count.hi)
+    return calls if count is calls.count else replace(calls, count=count)
+
+
+def lowered(op: Op, before: Shape, count: Interval) -> Interval:
     """From 0 on, where all that arrives may be abstentions, over which the op passes."""
     return Interval(0, count.hi) if before.may_abstain and op.reads_candidates and not op.blocks else count
 

@@ -1,6 +1,6 @@
-"""Expected: what a plan will probably cost and how long it will take, by a profile of earlier questions.
+"""Expected: what a plan will probably cost and how long it will take, by what earlier questions came to.
 
-Bounds hold always; these are means. Where the plan is not the one that the profile saw, its bounds correct it: a step
+Bounds hold always; these are means. Where the plan is not the one that was seen then, its bounds correct it: a step
 that must now draw 16 is expected to draw 16.
 """
 
@@ -15,8 +15,8 @@ from archc.ir.graph import Model
 from archc.ir.region import Node, Region
 from archc.ir.shape import Shape
 from archc.planning.flops import eflops
+from archc.planning.learned import Experience, Seen, longest
 from archc.planning.plan import NodePlan, Plan
-from archc.planning.profile import Profile, Seen, longest
 from archc.values import Interval
 
 
@@ -81,17 +81,17 @@ def _figures(mean: Mean) -> dict[str, float | None]:
     return {"calls": mean.calls, **tokens, "usd": mean.usd, "eflops": mean.eflops}
 
 
-def expected(plan: Plan, profile: Profile) -> Expectation:
+def expected(plan: Plan, experience: Experience) -> Expectation:
     """What a question will probably come to."""
     known = {node.id: node for node in plan.nodes}
     own = {node.id: node for node in plan.graph.every if node.op.models}
     means: dict[str, Mean] = {}
     for id, node in own.items():
-        if id in known and (seen := profile.nodes.get(id)) and seen.calls:
+        if id in known and (seen := experience.nodes.get(id)) and seen.calls:
             model = plan.graph.model(next(iter(node.op.models.values())))
-            means[id] = _mean(known[id], seen, profile.questions, model)
+            means[id] = _mean(known[id], seen, experience.questions, model)
     unknown = tuple(id for id in own if id in known and id not in means and known[id].cost.calls.hi)
-    seconds = _Seconds(known, means, profile).of(plan.graph.body, Shape(question=plan.question_tokens))
+    seconds = _Seconds(known, means, experience).of(plan.graph.body, Shape(question=plan.question_tokens))
     return Expectation(means, sum(means.values(), Mean()), seconds, unknown)
 
 
@@ -111,10 +111,10 @@ def _within(interval: Interval, value: float) -> float:
 class _Seconds:
     """How long regions take: the longest path through their nodes."""
 
-    def __init__(self, plans: Mapping[str, NodePlan], means: Mapping[str, Mean], profile: Profile) -> None:
+    def __init__(self, plans: Mapping[str, NodePlan], means: Mapping[str, Mean], experience: Experience) -> None:
         self._plans = plans
         self._means = means
-        self._profile = profile
+        self._profile = experience
 
     def of(self, region: Region, arrives: Shape) -> float:
         """Seconds of one run."""

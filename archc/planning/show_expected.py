@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from archc.diagnostics import printable
 from archc.planning.expected import Expectation, expected
+from archc.planning.learned import Experience, together
 from archc.planning.plan import Plan
-from archc.planning.profile import Profile, together
 
 _HEAD = ("node", "calls", "expected", "prompt tokens", "completion tokens", "USD", "eFLOPs", "share")
 
 
-def show_expected(plan: Plan, seen: Sequence[Profile]) -> str:
+def show_expected(plan: Plan, seen: Sequence[Experience]) -> str:
     """The expected cost of every node, the dearest one, and what every second question says of the others."""
     means = expected(plan, together(seen))
     lines = [f"expected of a question, by {len(seen)} so far"]
@@ -47,7 +47,7 @@ def _table(plan: Plan, means: Expectation) -> list[str]:
     ]
 
 
-def _checked(plan: Plan, known: Profile, others: Profile) -> list[str]:
+def _checked(plan: Plan, known: Experience, others: Experience) -> list[str]:
     """What some questions let expect of the others, beside what these were."""
     said = expected(plan, known)
     drawn = [seen for name, seen in others.nodes.items() if name in plan.graph.by_id]

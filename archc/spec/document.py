@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any, Literal, get_args
 
 from archc import errors
-from archc.diagnostics import Diagnostic, SpecError, did_you_mean
+from archc.diagnostics import ArchcBug, Diagnostic, SpecError, did_you_mean
 from archc.source import Source
 from archc.spec.arch.reader import read_arch
 from archc.spec.conditions import parse_condition, text_of
@@ -59,6 +59,19 @@ def write_document(document: Document, form: str, vocabulary: Vocabulary) -> str
     text = _written(document, form, vocabulary)
     if document.comments and document.form != form:  # here a comment may be about another piece than it was there
         return _written(read_document(Source("converted", text, form), vocabulary), form, vocabulary)
+    return text
+
+
+def formatted(source: Source, vocabulary: Vocabulary) -> str:
+    """The canonical text of a spec in its own form. Raises SpecError."""
+    document = read_document(source, vocabulary)
+    if document.form not in OWN:
+        hint = "archc convert FILE --to yaml"
+        raise SpecError(errors.CannotWrite(span=source.span(0, 1), what="another system's text", hint=hint))
+    text = write_document(document, document.form, vocabulary)
+    again = read_document(replace(source, text=text), vocabulary)
+    if not is_same(again.root, document.root):  # better a report than a changed file
+        raise ArchcBug(f"the formatted text of {source.name} would say something else")
     return text
 
 

@@ -50,6 +50,16 @@ def read_spec(source: Source, root: Located) -> Spec:
     )
 
 
+def read_aims(root: Located) -> Aims:
+    """What a search of the spec looks for. Raises SpecError."""
+    entry = root.get("search") if isinstance(root, Table) else None
+    found: list[Diagnostic] = []
+    aims = validated(Aims, entry.value, "search", found) if entry else None
+    if found:
+        raise SpecError(*found)
+    return aims or Aims()
+
+
 def _bound(root: Table, params: Params, found: list[Diagnostic]) -> Table:
     """The spec with its params put in. Those of the pipeline that are not known yet may be known to a block."""
     changed = bound(Table(tuple(e for e in root if e.key != "params"), root.span), params)

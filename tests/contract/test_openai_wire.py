@@ -230,6 +230,52 @@ def test_a_call_that_gives_up_leaves_no_connection_for_the_next() -> None:
     run(call())
 
 
+def after_looking(*pieces: tuple[float, bytes]) -> Talk:
+    """Answers GETs with these, so many seconds one after the other, and POSTs with how many GETs came before."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
+        looked = 0
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            if head.startswith("get "):
+                assert "content-" not in head
+                looked += 1
+                for seconds, piece in pieces:
+                    await asyncio.sleep(seconds)
+                    writer.write(piece)
+            else:
+                await reader.readexactly(int(head.split("content-length: ")[1].split("\r")[0]))
+                writer.write(reply(f"after {looked}"))
+            await writer.drain()
+
+    return talk
+
+
+WELL = reply("fine")
+LOOKED: list[tuple[Talk, dict[str, Any], int]] = [
+    (after_looking((0, WELL)), {}, 1),  # a call goes over a connection that a look has left
+    (after_looking((0, WELL)), {"keep_alive": False}, 0),
+    (after_looking((0, WELL + WELL)), {}, 0),
+    (after_looking((0, WELL), (1, WELL)), {}, 0),
+    (after_looking((9, WELL)), {}, 0),
+    (after_looking((0, b"HTTP/1.1 banana\r\n\r\n" + WELL)), {}, 0),
+]
+
+
+@pytest.mark.parametrize(
+    ("talk", "options", "looked"),
+    LOOKED,
+    ids=["well", "without keep-alive", "two replies", "a late second reply", "late", "broken"],
+)
+def test_what_a_server_says_of_itself_is_no_answer_to_a_call(talk: Talk, options: dict[str, Any], looked: int) -> None:
+    async def call() -> None:
+        async with peer(talk) as (url, _), connected(url, probe=True, **options) as backend:
+            await asyncio.sleep(2.0)
+            assert (await backend.complete(asked()))[0].text == f"after {looked}"
+
+    run(call())
+
+
 GOOD: list[bytes] = [
     reply("fine"),
     reply("fine", b"Content-Type: application/json\r\nX-Request-Id: 1\r\nConnection: keep-alive\r\n"),

@@ -15,7 +15,7 @@ fold or and not true false null open archon generate critique rank fuse refine v
 write_tests abstain keep nothing model n temperature max_tokens prompt top_k by k times max batch first window seconds
 calls tokens usd condition branches spec with models params pipeline name backend simulated openai agreement margin
 count round spent.calls left.tokens number m b $k $model !choice -> & | ? , .. == != <= >= < > + - * / ( ) [ ] { } :
-= $ $$ # "
+= $ $$ # " search
 ' \\ \""" {} {|} [] () ~ - ? ! @ ` % & *a &a 0 1 -1 2 4 0.5 80% 1e-3 1e999 200_000 1..10 0.0..1.0
 999999999999999999999999999999 0x1F .inf .nan 1_ layers type generator ranker critic fuser verifier unit_test_generator
 unit_test_evaluator model_type samples moa bon self_consistency none re2 --model --rounds --reference_models {question}

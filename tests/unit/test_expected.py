@@ -13,8 +13,8 @@ from archc import api
 from archc.exporters.recorded import read_trace
 from archc.planning.expected import Expectation, expected
 from archc.planning.flops import eflops, flops
+from archc.planning.learned import Experience, learned, longest, together
 from archc.planning.plan import Plan
-from archc.planning.profile import Profile, learned, longest, together
 from archc.planning.show_expected import show_expected
 from archc.runtime.trace import Event, JsonlFile
 from archc.source import Source
@@ -24,7 +24,7 @@ from tests.fakes import Events, Scripted, answer, plan_of
 UNTIL = "- until: {condition: count >= 3, max: 8, batch: 2, do: [generate: m]}\n- fuse: m"
 
 
-def traced(plan: Plan, takes: float = 1.0) -> tuple[list[Event], Profile]:
+def traced(plan: Plan, takes: float = 1.0) -> tuple[list[Event], Experience]:
     events = Events()
     answer(plan, Scripted(takes=takes), listeners=[events])
     return events.all, together(learned([events.all]))
@@ -36,9 +36,9 @@ def of(plan: Plan, takes: float = 1.0) -> Expectation:
 
 def test_what_is_expected_of_the_same_question_is_what_it_came_to() -> None:
     plan = plan_of(UNTIL)
-    events, profile = traced(plan)
+    events, experience = traced(plan)
     bought = [event for event in events if event["event"] == "call"]
-    means = expected(plan, profile)
+    means = expected(plan, experience)
 
     assert means.total.calls == sum(event["calls"] for event in bought) == 5
     assert means.total.tokens == sum(event["prompt_tokens"] + event["completion_tokens"] for event in bought)
@@ -47,19 +47,19 @@ def test_what_is_expected_of_the_same_question_is_what_it_came_to() -> None:
 
 
 def test_bounds_correct_what_another_plan_let_expect() -> None:
-    _, profile = traced(plan_of("- generate: {model: m, n: 2}\n- fuse: m"))
-    wider = expected(plan_of("- generate: {model: m, n: 16}\n- fuse: m"), profile)
+    _, experience = traced(plan_of("- generate: {model: m, n: 2}\n- fuse: m"))
+    wider = expected(plan_of("- generate: {model: m, n: 16}\n- fuse: m"), experience)
 
     assert wider.nodes["generate"].calls == 16
     assert wider.total.calls == 17
 
 
 def test_of_a_new_step_nothing_is_known_and_that_is_said() -> None:
-    _, profile = traced(plan_of("- generate: {model: m, n: 2}"))
+    _, experience = traced(plan_of("- generate: {model: m, n: 2}"))
     plan = plan_of("- generate: {model: m, n: 2}\n- fuse: m")
 
-    assert expected(plan, profile).unknown == ("fuse",)
-    assert "nothing is known of fuse" in show_expected(plan, [profile])
+    assert expected(plan, experience).unknown == ("fuse",)
+    assert "nothing is known of fuse" in show_expected(plan, [experience])
 
 
 def test_the_time_is_that_of_the_longest_path() -> None:
