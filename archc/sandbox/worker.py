@@ -49,8 +49,10 @@ class Worker:
                 _, hello = await worker._frame()
             worker.says = json.loads(hello)
         except (TimeoutError, Lost):
+            worker.kill()
+            complaint = await worker._complaint()
             await worker.close()
-            raise Lost(await worker._complaint()) from None
+            raise Lost(complaint) from None
         except BaseException:
             worker.kill()
             raise
@@ -105,6 +107,9 @@ class Worker:
             self._process.kill()
 
     async def close(self) -> None:
-        """Ends the worker and waits until it is gone."""
+        """Ends the worker and waits until it is gone, and its pipes with it: no event loop may close before."""
         self.kill()
+        with contextlib.suppress(TimeoutError, RuntimeError):  # a job that is being cancelled may still read
+            async with asyncio.timeout(_GRACE):
+                await self._process.communicate()
         await self._process.wait()
