@@ -68,11 +68,20 @@ def formatted(source: Source, vocabulary: Vocabulary) -> str:
     if document.form not in OWN:
         hint = "archc convert FILE --to yaml"
         raise SpecError(errors.CannotWrite(span=source.span(0, 1), what="another system's text", hint=hint))
-    text = write_document(document, document.form, vocabulary)
-    again = read_document(replace(source, text=text), vocabulary)
-    if not is_same(again.root, document.root):  # better a report than a changed file
-        raise ArchcBug(f"the formatted text of {source.name} would say something else")
+    text, settled = write_document(document, document.form, vocabulary), ""
+    for _ in range(_SETTLES):
+        again = read_document(replace(source, text=text), vocabulary)
+        if not is_same(again.root, document.root):  # better a report than a changed file
+            raise ArchcBug(f"the formatted text of {source.name} would say something else")
+        settled = write_document(again, again.form, vocabulary) if again.comments else text
+        if settled == text:
+            break
+        text = settled
     return text
+
+
+_SETTLES = 4
+"""A comment that moves may leave room for another layout."""
 
 
 def _written(document: Document, form: str, vocabulary: Vocabulary) -> str:
