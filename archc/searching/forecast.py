@@ -9,7 +9,8 @@ from archc.calls import Spend
 from archc.searching.order import Order
 
 LOOKED_AT: Final = 200
-"""Architectures that are planned to say what one costs; all where there are no more."""
+"""Architectures up to which all are planned to say what one costs."""
+_DRAWN: Final = 60
 
 
 def forecast(order: Order) -> dict[str, Any]:
@@ -19,7 +20,10 @@ def forecast(order: Order) -> dict[str, Any]:
     """
     points = order.space.count()
     is_small = points is not None and points <= LOOKED_AT
-    looked_at = list(order.space.valid()) if is_small else order.space.covering(Random(order.seed), LOOKED_AT)
+    rng = Random(order.seed)
+    looked_at = list(order.space.valid()) if is_small else order.space.covering(rng, LOOKED_AT)
+    if not is_small:  # the least and the most that one costs lie at no option, but between several
+        looked_at += [order.space.sample(rng) for _ in range(_DRAWN)]
     allowed = [point for point in looked_at if order.domain.allows(point)]
     plans = [plan for point in allowed if (plan := order.plan(point))]
     seen, held_out = order.split
