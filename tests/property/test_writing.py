@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from archc.diagnostics import SpecError
 from archc.source import Source
+from archc.spec import document
 from archc.spec.document import Document, canonical_condition, read_document, write_document
 from archc.spec.located import Located
 from archc.spec.write.comments import comments_in_yaml
@@ -20,9 +21,7 @@ MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCh
 
 
 def formatted(text: str) -> str:
-    source = Source("x.yaml", text)
-    root = read_yaml(source)
-    return write_yaml(root, comments_in_yaml(source, root), VOCABULARY)
+    return document.formatted(Source("x.yaml", text), VOCABULARY)
 
 
 def comments(text: str) -> Counter[str]:
@@ -71,6 +70,7 @@ def commented(draw: st.DrawFn, trees: st.SearchStrategy[Located] = SPEC) -> str:
 @given(commented())
 @example("pipeline:\n  - [[generate:\n# c\n   small, drafts], vote]\n")
 @example("pipeline:\n  - each: [\n     vote, # c\n     # d\n    ]  # e\n")
+@example("pipeline:\n  - !choice\n    - [[drafts, [generate: small, generate: small]], # c\n   drafts]\n    - [drafts]\n")
 def test_formatting_yaml_keeps_all_comments_and_settles(text: str) -> None:
     once = formatted(text)
 
