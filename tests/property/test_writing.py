@@ -70,7 +70,9 @@ def commented(draw: st.DrawFn, trees: st.SearchStrategy[Located] = SPEC) -> str:
 @given(commented())
 @example("pipeline:\n  - [[generate:\n# c\n   small, drafts], vote]\n")
 @example("pipeline:\n  - each: [\n     vote, # c\n     # d\n    ]  # e\n")
-@example("pipeline:\n  - !choice\n    - [[drafts, [generate: small, generate: small]], # c\n   drafts]\n    - [drafts]\n")
+@example(
+    "pipeline:\n  - !choice\n    - [[drafts, [generate: small, generate: small]], # c\n   drafts]\n    - [drafts]\n"
+)
 def test_formatting_yaml_keeps_all_comments_and_settles(text: str) -> None:
     once = formatted(text)
 
