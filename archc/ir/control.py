@@ -169,8 +169,15 @@ def instead(ctx: Context, turn: Turn, kept: CandidateSet) -> CandidateSet:
 
 
 def can_fail(block: Region) -> bool:
-    """Whether a block may give nothing at all: a step of it, or a name from around it that it reads, may fail."""
-    return bool(block.around) or any(node.op.min_candidates for node in block.walk())
+    """Whether a block may give nothing at all: a step that leads to its end, or a name from around it, may fail."""
+    return bool(block.around) or _has_what_fails(block)
+
+
+def _has_what_fails(block: Region) -> bool:
+    ends = block.by_id.keys() & set(block.outputs)
+    leading = ends.union(*map(block.before, ends))
+    ops = [node.op for node in block.nodes if node.id in leading]
+    return any(op.min_candidates or any(map(_has_what_fails, op.blocks.values())) for op in ops)
 
 
 @asynccontextmanager

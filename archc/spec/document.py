@@ -57,9 +57,16 @@ def read_document(source: Source, vocabulary: Vocabulary) -> Document:
 def write_document(document: Document, form: str, vocabulary: Vocabulary) -> str:
     """The canonical text of a document in a form. Raises SpecError for what has no words there."""
     text = _written(document, form, vocabulary)
-    if document.comments and document.form != form:  # here a comment may be about another piece than it was there
-        return _written(read_document(Source("converted", text, form), vocabulary), form, vocabulary)
+    for _ in range(_SETTLES if document.comments and form in OWN else 0):
+        settled = _written(read_document(Source("written", text, form), vocabulary), form, vocabulary)
+        if settled == text:
+            break
+        text = settled
     return text
+
+
+_SETTLES = 4
+"""In another form, or moved, a comment may be about another piece than before, and leave room for another layout."""
 
 
 def formatted(source: Source, vocabulary: Vocabulary) -> str:
@@ -68,20 +75,11 @@ def formatted(source: Source, vocabulary: Vocabulary) -> str:
     if document.form not in OWN:
         hint = "archc convert FILE --to yaml"
         raise SpecError(errors.CannotWrite(span=source.span(0, 1), what="another system's text", hint=hint))
-    text, settled = write_document(document, document.form, vocabulary), ""
-    for _ in range(_SETTLES):
-        again = read_document(replace(source, text=text), vocabulary)
-        if not is_same(again.root, document.root):  # better a report than a changed file
-            raise ArchcBug(f"the formatted text of {source.name} would say something else")
-        settled = write_document(again, again.form, vocabulary) if again.comments else text
-        if settled == text:
-            break
-        text = settled
+    text = write_document(document, document.form, vocabulary)
+    again = read_document(replace(source, text=text), vocabulary)
+    if not is_same(again.root, document.root):  # better a report than a changed file
+        raise ArchcBug(f"the formatted text of {source.name} would say something else")
     return text
-
-
-_SETTLES = 4
-"""A comment that moves may leave room for another layout."""
 
 
 def _written(document: Document, form: str, vocabulary: Vocabulary) -> str:

@@ -101,8 +101,7 @@ def test_passes_keep_the_graph_whole_and_raise_no_bound(run: passes.Pass, text: 
 
     assert errors_of(after) == []
     assert run(after) == after
-    size, was = after.output_shape().size, before.output_shape().size
-    assert was.lo <= size.lo <= size.hi <= was.hi  # less where a dead step could have failed its block
+    assert after.output_shape().size == before.output_shape().size
     assert after.output_shape().facets >= before.output_shape().facets & SHOWN
     assert no_dearer(api.plan(after), api.plan(before))
     assert kept(after).items() <= kept(before).items()

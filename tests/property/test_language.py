@@ -38,7 +38,7 @@ def outcome(text: str, overrides: tuple[str, ...] = ()) -> tuple[str, ...]:
     for diagnostic in found:
         assert re.fullmatch(r"[a-z-]+", diagnostic.name)
         assert "\n" not in render(diagnostic, "concise")
-        json.dumps(diagnostic.as_json())
+        json.dumps(diagnostic.as_json(), ensure_ascii=False).encode()
     shown = render_all(found)
     shown.encode()
     assert all(c.isprintable() or c == "\n" for c in shown)
@@ -153,6 +153,7 @@ PARTS = st.sampled_from(
 @settings(max_examples=200, deadline=None)
 @given(st.lists(PARTS, max_size=5).map(".".join), st.one_of(ANY, YAMLISH), st.sampled_from(["=", "", "=="]))
 @example("budget" + ".a" * 50_000, "1", "=")
+@example("", "\ud800=", "")
 @example("generate.n", "\ud800", "=")
 @example("generate.*", "4", "=")
 @example("name", "# nothing", "=")

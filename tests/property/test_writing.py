@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from archc.diagnostics import SpecError
 from archc.source import Source
-from archc.spec import document
 from archc.spec.document import Document, canonical_condition, read_document, write_document
 from archc.spec.located import Located
 from archc.spec.write.comments import comments_in_yaml
@@ -21,7 +20,7 @@ MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCh
 
 
 def formatted(text: str) -> str:
-    return document.formatted(Source("x.yaml", text), VOCABULARY)
+    return write_document(read_document(Source("x.yaml", text), VOCABULARY), "yaml", VOCABULARY)
 
 
 def comments(text: str) -> Counter[str]:
