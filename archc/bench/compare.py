@@ -8,7 +8,7 @@ from typing import Any
 from archc import errors
 from archc.bench.folder import Measured
 from archc.bench.metrics.intervals import Estimate, paired_difference, paired_rates
-from archc.bench.metrics.paired import mcnemar
+from archc.bench.metrics.paired import mcnemar, sign_test
 from archc.bench.summary import accuracy
 from archc.diagnostics import SpecError
 
@@ -26,6 +26,8 @@ class Comparison:
     """Of accuracy."""
     score: Estimate | None
     """Difference of scores, where answers can be partly right."""
+    score_p: float | None
+    """How likely so uneven signs of these differences are by chance alone (the sign test)."""
     both: int
     neither: int
     wins: tuple[str, ...]
@@ -58,6 +60,7 @@ class Comparison:
             "accuracy": [asdict(one) for one in self.accuracy],
             "difference": asdict(self.difference),
             "score_difference": asdict(self.score) if self.score else None,
+            "sign_test_p": self.score_p,
             "mcnemar_p": self.p,
             "wins": len(self.wins),
             "losses": len(self.losses),
@@ -98,6 +101,7 @@ def compare(one: Measured, other: Measured, seed: int = 0) -> Comparison:
         accuracy=(accuracy(ours), accuracy(theirs)),
         difference=paired_rates(len(wins), len(losses), len(shared)),
         score=paired_difference(scores[1], scores[0], seed) if graded_in_parts else None,
+        score_p=sign_test([b - a for a, b in zip(*scores, strict=True)]) if graded_in_parts else None,
         both=sum(a and b for _, a, b in right),
         neither=sum(not (a or b) for _, a, b in right),
         wins=wins,

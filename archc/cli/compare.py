@@ -47,10 +47,10 @@ def lines(result: Comparison) -> list[str]:
         usd = f", {result.usd[index]:.4f} USD" if any(result.usd) else ""
         cost = f"{result.calls[index]:,.1f} calls, {result.tokens[index]:,.0f} tokens{usd} an item"
         rows.append(f"{name:<{width}}  {percent(result.accuracy[index]):<22}  {cost}")
-    chance = f"p = {result.p:.3f}" if result.p >= 0.001 else "p < 0.001"
+    chance = _chance(result.p)
     rows.append(f"{'difference':<{width}}  {_points(result.difference)}, {chance} (McNemar), {result.items} items")
-    if result.score:
-        rows.append(f"{'score':<{width}}  {_points(result.score)}")
+    if result.score and result.score_p is not None:
+        rows.append(f"{'score':<{width}}  {_points(result.score)}, {_chance(result.score_p)} (sign test)")
     if result.left_out:
         rows.append(f"{result.left_out} items that only one of them answered are left out")
     rows += [
@@ -66,6 +66,10 @@ def lines(result: Comparison) -> list[str]:
             more = f" and {len(flipped) - _LISTED} more" if len(flipped) > _LISTED else ""
             rows.append(f"{word}: {', '.join(flipped[:_LISTED])}{more}")
     return rows
+
+
+def _chance(p: float) -> str:
+    return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
 
 
 def _points(share: Estimate) -> str:

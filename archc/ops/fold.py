@@ -79,10 +79,6 @@ class Fold(Control):
         given = given.covering(before)
         return replace(given, size=given.size.at_most(self.window - 1))
 
-    @property
-    def shrinks_below(self) -> int | None:
-        return self.window
-
     async def run(self, ctx: Context, before: CandidateSet) -> CandidateSet:
         waiting = before.candidates
         current = before.with_candidates(())

@@ -20,9 +20,8 @@ from archc.bench.metrics.coverage import beta_binomial, coverage, power_law
 from archc.bench.metrics.intervals import bootstrap, paired_rates, percentile, wilson
 from archc.bench.metrics.paired import mcnemar
 from archc.bench.metrics.pool import best_of_k, majority_at_k, pass_at_k, pass_hat_k, weighted_majority_at_k
-from archc.bench.metrics.preference import bradley_terry, length_controlled
+from archc.bench.metrics.preference import length_controlled
 from archc.bench.metrics.ranking import ndcg
-from archc.bench.metrics.spending import matched_k
 
 Sample = tuple[Any, float, bool]
 SAMPLES = st.lists(
@@ -218,20 +217,6 @@ def test_length_control_turns_with_its_sides(judged: list[tuple[float, int, int]
     assert there.value == pytest.approx(1 - back.value, abs=1e-6)
 
 
-@settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(4, 6), PREFERENCES), min_size=1, max_size=12))
-def test_strengths_make_the_wins_as_many_as_they_were(games: list[tuple[int, int, float]]) -> None:
-    strength = bradley_terry(games, prior=1e-3)
-
-    def odds(a: int, b: int) -> float:
-        return 1 / (1 + math.exp(strength[b] - strength[a]))
-
-    for player in strength:
-        won = sum(one if a == player else 1 - one for a, b, one in games if player in (a, b))
-        meant = sum(odds(player, b if a == player else a) for a, b, _ in games if player in (a, b))
-        assert won == pytest.approx(meant, abs=2e-3)
-
-
 # ---- intervals and tests
 
 
@@ -280,11 +265,3 @@ def test_percentiles_are_the_inclusive_quantiles(values: list[int]) -> None:
     wanted = statistics.quantiles(values, n=10, method="inclusive")
 
     assert [percentile(values, i / 10) for i in range(1, 10)] == [near(one) for one in wanted]
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(1, 1000), min_size=1, max_size=5), st.integers(0, 100_000), st.integers(0, 500))
-def test_a_matched_k_fits_and_one_more_does_not(per_sample: list[int], target: int, once: int) -> None:
-    k, mean = matched_k(per_sample, target, once), Fraction(sum(per_sample), len(per_sample))
-
-    assert k == max(0, math.floor((target - once) / mean))

@@ -11,7 +11,7 @@ import pytest
 
 from archc.bench.metrics._newton import climb, solve
 from archc.bench.metrics.confidence import Bin, aurc, auroc, brier, calibration, ece, risk_coverage
-from archc.bench.metrics.preference import ELO, bradley_terry, length_controlled, win_rate
+from archc.bench.metrics.preference import length_controlled, win_rate
 from archc.bench.metrics.ranking import ndcg
 
 YES, NO = True, False
@@ -118,28 +118,6 @@ def test_length_control_finds_what_was_put_in_and_covers_it() -> None:
     assert 0.90 < hits / 150 < 0.99
 
 
-def test_two_players_have_the_strength_of_their_odds() -> None:
-    strength = bradley_terry([("a", "b", 1.0)] * 10 + [("a", "b", 0.0)], prior=1e-6)
-
-    assert (strength["a"] - strength["b"]) * ELO == pytest.approx(400, abs=0.01)
-    assert strength["a"] == near(-strength["b"])
-
-
-def test_strengths_order_players_who_never_met() -> None:
-    strength = bradley_terry([("a", "b", 1.0), ("b", "c", 1.0), ("c", "b", 0.5), ("x", "y", 0.5)])
-
-    assert strength["a"] > strength["b"] > strength["c"]
-    assert strength["x"] == near(strength["y"])
-    assert math.fsum(strength.values()) == near(0)
-    assert bradley_terry([]) == {}
-
-
-def test_a_player_who_always_wins_stays_finite() -> None:
-    strength = bradley_terry([("a", "b", 1.0)] * 1000)
-
-    assert 5 < strength["a"] - strength["b"] < 20
-
-
 # ---- what they stand on
 
 
@@ -176,9 +154,6 @@ WRONG: list[Callable[[], object]] = [
     lambda: win_rate([1.5], 1),
     lambda: length_controlled([1.0], [1], [1, 2]),
     lambda: length_controlled([], [], []),
-    lambda: bradley_terry([("a", "a", 1.0)]),
-    lambda: bradley_terry([("a", "b", 2.0)]),
-    lambda: bradley_terry([("a", "b", 1.0)], prior=0),
 ]
 
 

@@ -27,7 +27,6 @@ from archc.bench.metrics.intervals import (
 )
 from archc.bench.metrics.paired import mcnemar, sign_test
 from archc.bench.metrics.pool import best_of_k, majority_at_k, pass_at_k, pass_hat_k, weighted_majority_at_k
-from archc.bench.metrics.spending import matched_k
 
 DATA = Path(os.environ.get("ARCHC_DATA") or Path(__file__).parents[3] / "shared" / "data") / "oracle"
 recorded = pytest.mark.skipif(not DATA.is_dir(), reason=f"no recorded samples at {DATA}; ARCHC_DATA names the folder")
@@ -339,17 +338,6 @@ def test_the_sign_test_looks_at_signs() -> None:
     assert mcnemar(5000, 0) == 0.0
 
 
-# ---- spending
-
-
-@pytest.mark.parametrize(
-    ("per_sample", "target", "once", "k"),
-    [([90, 110], 1050, 0, 10), ([90, 110], 1050, 60, 9), ([100], 99, 0, 0), ([100], 100, 100, 0), ([0.1], 0.3, 0, 3)],
-)
-def test_a_baseline_spends_as_much_and_never_more(per_sample: list[float], target: float, once: float, k: int) -> None:
-    assert matched_k(per_sample, target, once) == k
-
-
 # ---- what is refused
 
 WRONG: list[Callable[[], object]] = [
@@ -393,10 +381,6 @@ WRONG: list[Callable[[], object]] = [
     lambda: quantile(0.0),
     lambda: mcnemar(-1, 2),
     lambda: sign_test([math.nan]),
-    lambda: matched_k([], 1),
-    lambda: matched_k([0.0], 1),
-    lambda: matched_k([-1.0, 2.0], 1),
-    lambda: matched_k([1.0], math.inf),
 ]
 
 

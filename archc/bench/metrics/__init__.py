@@ -5,9 +5,8 @@
     pool         pass@k, pass^k, best-of-k, majority@k of one pool of samples
     coverage     the coverage curve, its power law and its beta-binomial fit
     confidence   risk-coverage, AUROC, calibration
-    preference   win rates, Bradley-Terry
+    preference   win rates
     ranking      nDCG
-    spending     k for equal spend
 
 Where a metric is a mean over items, its function gives the value of one item. So one way to an interval serves all:
 `bootstrap` over the values of the items, which are what was drawn at random from the task.

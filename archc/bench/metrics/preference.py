@@ -7,17 +7,11 @@ mean.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from statistics import pstdev
-from typing import TypeVar
 
 from archc.bench.metrics._newton import climb, solve
 from archc.bench.metrics.intervals import Estimate, bootstrap, quantile
-
-Name = TypeVar("Name", bound=Hashable)
-
-ELO = 400 / math.log(10)
-"""Points of Elo's scale for 1 of `bradley_terry`'s: ten to one is 400 points."""
 
 _PRIOR = 0.01
 """How much a coefficient of the regression is drawn towards 0, so that it stays finite if one wins always."""
@@ -65,40 +59,6 @@ def length_controlled(
     variance = solve([[-x for x in row] for row in likelihood(best)[2]], [1.0, 0.0]) or [math.inf]
     half = quantile(level) * math.sqrt(variance[0])
     return Estimate(_logistic(best[0]), _logistic(best[0] - half), _logistic(best[0] + half))
-
-
-def bradley_terry(games: Sequence[tuple[Name, Name, float]], prior: float = 1.0) -> dict[Name, float]:
-    """The strength of each player, from games of (first, second, preference for the first); their mean is 0.
-
-    P(i beats j) = σ(θᵢ − θⱼ) (Bradley and Terry, 1952), by maximum likelihood; a tie is half a win. In natural
-    logarithms; times `ELO` it is points of Elo's scale. `prior` tied games of each player with one of strength 0 keep
-    strengths finite where someone wins always, or where players never met. ValueError unless prior is positive, nobody
-    plays against themselves, and each preference is from 0 to 1; no games give no players.
-    """
-    names = list(dict.fromkeys(name for game in games for name in game[:2]))
-    place = {name: i for i, name in enumerate(names)}
-    if not prior > 0 or any(a == b or not 0 <= wanted <= 1 for a, b, wanted in games):
-        raise ValueError(f"games {list(games)} with a prior of {prior}")
-
-    def likelihood(at: Sequence[float]) -> tuple[float, list[float], list[list[float]]]:
-        value = math.fsum(prior * (x / 2 - _softplus(x)) for x in at)
-        slope = [prior * (0.5 - _logistic(x)) for x in at]
-        curve = [[0.0] * len(at) for _ in at]
-        for i, x in enumerate(at):
-            curve[i][i] = -prior * _logistic(x) * _logistic(-x)
-        for a, b, wanted in games:
-            i, j = place[a], place[b]
-            log = at[i] - at[j]
-            value += wanted * log - _softplus(log)
-            off, bend = wanted - _logistic(log), _logistic(log) * _logistic(-log)
-            slope[i] += off
-            slope[j] -= off
-            for x, y, sign in ((i, i, -1), (j, j, -1), (i, j, 1), (j, i, 1)):
-                curve[x][y] += sign * bend
-        return value, slope, curve
-
-    best = climb(likelihood, [0.0] * len(names))
-    return {name: best[i] - math.fsum(best) / len(names) for name, i in place.items()}
 
 
 def _checked(preferences: Sequence[float]) -> Sequence[float]:
