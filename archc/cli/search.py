@@ -220,11 +220,13 @@ def _told(order: Order, found: Found) -> Iterator[str]:
     )
     yield from summary["notes"]
     if found.verdict:
-        for name, against in found.verdict.rivals:
-            low, high = 100 * against.difference.low, 100 * against.difference.high
+        for rival in found.verdict.rivals:
+            against, scale = rival.against, 100 if order.aim.goals[0].text == "accuracy" else 1
+            low, lead, high = (scale * end for end in (rival.lead.low, rival.lead.value, rival.lead.high))
+            unit = " points" if scale > 1 else f" {order.aim.goals[0].text}"
             yield (
-                f"against {name} ({percent(against.accuracy[0])} for {against.tokens[0]:,.0f} tokens an item): "
-                f"{100 * against.difference.value:+.1f} points [{low:+.1f}, {high:+.1f}]"
+                f"against {rival.name} ({percent(against.accuracy[0])} for {against.tokens[0]:,.0f} tokens an item): "
+                f"{lead:+.3g}{unit} [{low:+.3g}, {high:+.3g}]"
             )
     for trial in ranked(found.trials, order.aim)[:5]:
         yield f"  trial {trial.number}: {order.aim.told(trial.figures())}, {trial.figures()['calls']:.1f} calls an item"

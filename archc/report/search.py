@@ -81,15 +81,15 @@ def _confirmation(summary: Row, goal: str) -> Markup:
     heads = ["architecture", f"{goal} on the items of the search", "on held-out items", "optimism"]
     first = found["confirmed"][0]["held_out"]
     charted = [Bar("the winner", first["value"], f"{first['value']:.3f}", first["low"], first["high"])]
-    against = []
+    against, is_accuracy = [], goal == "accuracy"
     for name, one in found["baselines"].items():
         share = one["accuracy"][0]
         charted.append(Bar(name, share["value"], f"{share['value']:.3f}", share["low"], share["high"]))
-        difference, tokens = one["difference"], one["tokens_per_item"]
-        gain = f"{100 * difference['value']:+.1f} [{100 * difference['low']:+.1f}, {100 * difference['high']:+.1f}]"
+        lead, tokens, scale = one["lead"], one["tokens_per_item"], 100 if is_accuracy else 1
+        gain = f"{scale * lead['value']:+.3g} [{scale * lead['low']:+.3g}, {scale * lead['high']:+.3g}]"
         against.append([name, f"{100 * share['value']:.1f} %", gain, number(tokens[0]), number(tokens[1])])
-    heads_against = ["baseline", "right", "the winner's lead in points", "its tokens an item", "the winner's"]
-    is_accuracy = goal == "accuracy"
+    unit = "points" if is_accuracy else goal
+    heads_against = ["baseline", "right", f"the winner's lead in {unit}", "its tokens an item", "the winner's"]
     return joined(
         table(f"On {found['items']} held-out items, with intervals of 95 %", heads, rows),
         bars("Accuracy on held-out items, beside baselines of equal spend", charted) if is_accuracy and against else "",

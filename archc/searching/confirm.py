@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from archc.bench import measure as bench
-from archc.bench.baselines import Rival, baselines
-from archc.bench.compare import compare
+from archc.bench.baselines import baselines
+from archc.bench.compare import Comparison, compare
 from archc.bench.data import Item, Selection
 from archc.bench.folder import Measured, read_folder
 from archc.bench.metrics.intervals import Estimate, bootstrap, paired_difference, wilson
@@ -46,19 +46,29 @@ class Confirmed:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """The winner beside a baseline."""
+
+    name: str
+    against: Comparison
+    lead: Estimate
+    """How much more of the first goal the winner has, by item; a goal that is to be small counts the other way."""
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the confirmation came to."""
 
     items: int
     confirmed: tuple[Confirmed, ...]
     """The first is the winner."""
-    rivals: tuple[Rival, ...]
-    """The baselines, each against the winner."""
+    rivals: tuple[Beside, ...]
+    """The winner beside each baseline."""
 
     @property
     def lost_to(self) -> tuple[str, ...]:
         """The baselines that the winner is not better than, for all that was measured."""
-        return tuple(name for name, against in self.rivals if against.difference.low <= 0)
+        return tuple(rival.name for rival in self.rivals if rival.lead.low <= 0)
 
 
 async def confirmed(
@@ -108,14 +118,23 @@ async def _rivals(
     winner: Confirmed,
     at: bench.Order,
     measured: Callable[[bench.Order], Awaitable[bench.Outcome]],
-) -> AsyncIterator[Rival]:
+) -> AsyncIterator[Beside]:
     """The baselines on the same items, those for which the budget was enough."""
     short: set[str] = set()
+    asked: dict[str, bench.Order] = {}
 
     def compiled(pipeline: str) -> Plan:
         return order.compiled(winner.trial.point, pipeline)
 
+    def beside(name: str, one: bench.Order) -> Beside:
+        run = read_folder(one.folder)
+        against = compare(run, winner.measured)
+        if order.aim.goals[0].text == "accuracy":
+            return Beside(name, against, against.difference)
+        return Beside(name, against, _lead((winner.measured, winner.trial.plan), (run, one.plan), order))
+
     async def noted(one: bench.Order) -> bench.Outcome:
+        asked[one.folder.name] = one
         outcome = await measured(one)
         if outcome.stopped or outcome.batch.exhausted:
             short.add(one.folder.name)
@@ -126,12 +145,12 @@ async def _rivals(
         one = replace(at, plan=single.plan, folder=at.folder / "baselines" / "best-single-model")
         await noted(one)
         if not short:
-            yield f"best single model ({_asked(single)})", compare(read_folder(one.folder), winner.measured)
+            yield beside(f"best single model ({_asked(single)})", one)
     records = winner.measured.records.values()
     tokens = sum(record["tokens"] for record in records) / len(records)
-    async for rival in baselines(at, tokens, compiled, noted):
-        if rival[0] not in short:
-            yield rival
+    async for name, _ in baselines(at, tokens, compiled, noted):
+        if name not in short:
+            yield beside(name, asked[name])
 
 
 async def _singles(order: Order, course: Course, winner: Trial) -> list[Trial]:
@@ -207,16 +226,16 @@ def _an_item(trial: Trial) -> tuple[float, ...]:
     return tuple(amount / items for amount in whole)
 
 
-def _values(records: Sequence[Record], trial: Trial, aim: Aim) -> list[float]:
+def _values(records: Sequence[Record], plan: Plan, aim: Aim) -> list[float]:
     """The first goal on each item, as it is written."""
-    static = static_figures(trial.plan)
+    static = static_figures(plan)
     goal = aim.goals[0]
     return [goal.sign * goal.value(of_item(record) | static) for record in records]
 
 
 def _estimate(records: Sequence[Record], trial: Trial, order: Order) -> Estimate:
     """The first goal with its interval of 95 %."""
-    values = _values(records, trial, order.aim)
+    values = _values(records, trial.plan, order.aim)
     if set(values) <= {0.0, 1.0}:
         return wilson(round(sum(values)), len(values))
     return bootstrap(values, order.seed)
@@ -232,13 +251,19 @@ def _winner(done: Sequence[Confirmed], order: Order) -> Confirmed:
     level = 1 - 0.05 / max(1, len(done) - 1)
     best, lead = first, 0.0
     for other in done[1:]:
-        ids = [id for id in first.measured.records if id in other.measured.records]
-        sides = [_values([one.measured.records[id] for id in ids], one.trial, order.aim) for one in (other, first)]
-        sign = order.aim.goals[0].sign
-        gain = paired_difference([sign * v for v in sides[0]], [sign * v for v in sides[1]], order.seed, level)
+        gain = _lead((other.measured, other.trial.plan), (first.measured, first.trial.plan), order, level)
         if gain.low > 0 and gain.value > lead:
             best, lead = other, gain.value
     return best
+
+
+def _lead(one: tuple[Measured, Plan], other: tuple[Measured, Plan], order: Order, level: float = 0.95) -> Estimate:
+    """How much more of the first goal one has than the other, on the items that both answered."""
+    ids = [id for id in one[0].records if id in other[0].records]
+    sign = order.aim.goals[0].sign
+    sides = ((plan, [run.records[id] for id in ids]) for run, plan in (one, other))
+    ours, theirs = ([sign * value for value in _values(records, plan, order.aim)] for plan, records in sides)
+    return paired_difference(ours, theirs, order.seed, level)
 
 
 def as_json(verdict: Verdict) -> dict[str, Any]:
@@ -255,6 +280,6 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
             }
             for one in verdict.confirmed
         ],
-        "baselines": {name: against.as_json() for name, against in verdict.rivals},
+        "baselines": {one.name: {**one.against.as_json(), "lead": asdict(one.lead)} for one in verdict.rivals},
         "not_better_than": list(verdict.lost_to),
     }

@@ -229,7 +229,7 @@ def said(order: Order, trials: Sequence[Trial], verdict: Verdict | None) -> list
             "items tell."
         )
     elif verdict.rivals:
-        names = ", ".join(name for name, _ in verdict.rivals)
+        names = ", ".join(rival.name for rival in verdict.rivals)
         lines.append(f"The winner is better than every baseline at equal spend ({names}) on held-out items.")
     lines.append(
         f"Trial {winner.trial.number}: {goal} {_shown(winner.held_out)} on {verdict.items} held-out items, "

@@ -159,6 +159,7 @@ def test_two_runs_are_compared_by_item(bench: Bench) -> None:
     assert told["wins"] + told["losses"] + sum(told["ties"].values()) == told["items"] == 20
     assert told["difference"]["value"] == pytest.approx((sum(many.values()) - sum(one.values())) / 20)
     assert told["calls_per_item"] == [1, 9]
+    assert told["sign_test_p"] is None
     shown = bench("compare", "one", "many").out
     assert "McNemar" in shown
     assert "won: " in shown

@@ -119,6 +119,19 @@ def test_it_says_first_that_a_baseline_is_as_good(search: Search) -> None:
     assert {name.partition("@")[0] for name in found["baselines"]} >= {"greedy", "self-consistency"}
 
 
+def test_baselines_are_compared_by_what_is_searched_for(search: Search) -> None:
+    """One greedy answer has more of this than nine that vote, though it is right less often."""
+    said = search("--maximise", "accuracy - 0.2 * calls").out
+    found = search.json("summary.json")["confirmation"]
+    greedy = found["baselines"]["greedy"]
+    ours, theirs = greedy["calls_per_item"][1], greedy["calls_per_item"][0]
+
+    expected = greedy["difference"]["value"] - 0.2 * (ours - theirs)
+    assert greedy["lead"]["value"] == pytest.approx(expected)
+    assert found["confirmed"][0]["held_out"]["value"] < 1 - 0.2
+    assert "accuracy - 0.2 * calls [" in said
+
+
 @pytest.mark.parametrize("calls", [200, 700, 2500])
 def test_it_never_spends_more_than_its_budget_and_uses_it(search: Search, calls: int) -> None:
     search("--budget", f"calls={calls}")
