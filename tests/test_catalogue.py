@@ -41,7 +41,12 @@ NOT_RUN |= {
 }
 NOT_RUN |= {(name, "right") for name in ("unknown-sampler", "one-objective", "unknown-figure", "unfit-constraint")}
 NOT_RUN |= {(name, "right") for name in ("no-task", "no-search-limit", "nothing-to-search", "too-few-items")}
-NOT_RUN |= {("not-a-search", "right"), ("foreign-search", "wrong"), ("foreign-search", "right")}
+NOT_RUN |= {
+    ("no-adviser", "right"),
+    ("not-a-search", "right"),
+    ("foreign-search", "wrong"),
+    ("foreign-search", "right"),
+}
 """Examples that cannot be tried; the page says why."""
 
 

@@ -9,15 +9,14 @@ from contextlib import contextmanager
 from signal import SIGINT
 from typing import Any, Protocol, TypeVar
 
-from pydantic import ValidationError
 from rich.console import Console
 
-from archc import api, errors
+from archc import api
 from archc.backends.weights import progress
 from archc.cli._screen import downloading
-from archc.diagnostics import SpecError
 from archc.runtime.session import Session
 from archc.spec.model import Budget
+from archc.spec.validation import as_options
 
 T = TypeVar("T")
 
@@ -97,12 +96,4 @@ def budget_of(words: list[str]) -> Budget | None:
     """What `--budget` says. Raises SpecError."""
     if not words:
         return None
-    pairs = dict(word.partition("=")[::2] for word in words)
-    try:
-        return Budget.model_validate(pairs)
-    except ValidationError as error:
-        first = error.errors()[0]
-        known = ", ".join(f"`{key}`" for key in Budget.model_fields)
-        problem = f"{first['msg'][0].lower()}{first['msg'][1:]}"
-        key = ".".join(map(str, first["loc"]))
-        raise SpecError(errors.BadValue(key=f"--budget {key}", problem=problem, hint=f"known: {known}")) from None
+    return as_options(Budget, dict(word.partition("=")[::2] for word in words), "--budget ")

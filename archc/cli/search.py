@@ -30,6 +30,7 @@ from archc.searching.study import Study
 from archc.searching.trial import Trial
 from archc.searching.verb import Found, searched
 from archc.spec.space.hole import value_text
+from archc.spec.validation import as_options
 
 app = typer.Typer()
 
@@ -117,7 +118,7 @@ def find(
         "choices": chosen(choose),
         "journal": journal,
     }
-    asked = Asked.model_validate(options)
+    asked = as_options(Asked, options)
     if resume:
         source, asked = resumed(resume, asked)
     elif space:

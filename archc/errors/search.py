@@ -33,6 +33,16 @@ class NoTask(Diagnostic):
     help = "give one: --task gsm8k, or --task questions.jsonl; `archc bench --tasks` lists them"
 
 
+class NoAdviser(Diagnostic):
+    """A sampler that asks a model, without one."""
+
+    title = "the sampler `{sampler}` asks a model what to try, and none is named"
+    help = "name one of the spec's models: --adviser {model}"
+
+    sampler: str
+    model: str
+
+
 class NoSearchLimit(Diagnostic):
     """A search that nothing would end."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import closing
@@ -16,6 +17,7 @@ from archc.bench.folder import write_json
 from archc.bench.grading import Grading
 from archc.calls import Spend
 from archc.diagnostics import SpecError
+from archc.planning.plan import Plan
 from archc.runtime.budget import Scope
 from archc.runtime.engine import Engine
 from archc.searching import confirm
@@ -25,11 +27,12 @@ from archc.searching.folder import STUDY, SUMMARY, Folder
 from archc.searching.leaderboard import ranked
 from archc.searching.mirror import write_study
 from archc.searching.order import Order
-from archc.searching.samplers import Sampler, Setting, sampler
+from archc.searching.samplers import Sampler, Setting, sampler, sampler_class
 from archc.searching.study import Study
 from archc.searching.trial import Course, Trial
 from archc.source import Source
 from archc.spec.model import Budget
+from archc.spec.validation import as_options
 
 
 class Watch(Protocol):
@@ -80,11 +83,11 @@ class _Quiet:
 async def search(space: str | Path | Source, **options: Any) -> Found:
     """Finds the best architecture of a space; `options` are those of `archc search`, as `Asked` describes them.
 
-    The same call goes on where an earlier one ended. Raises SpecError for what cannot be searched, RunError if nothing
-    can go on, and pydantic's ValidationError for options that are none.
+    The same call goes on where an earlier one ended. Raises SpecError for what cannot be searched and for options that
+    are none, RunError if nothing can go on.
     """
     source = space if isinstance(space, Source) else api.read(space)
-    order, _ = ordered(source, Asked.model_validate(options), version("archc"))
+    order, _ = ordered(source, as_options(Asked, options), version("archc"))
     return await searched(order, _Quiet())
 
 
@@ -107,8 +110,9 @@ async def searched(order: Order, watch: Watch) -> Found:
         limits = ", ".join(one.text for one in order.aim.constraints)
         problem, hint = "no point meets the constraints", f"loosen one: {limits}"
         raise SpecError(errors.NothingToSearch(problem=problem, hint=hint))
+    advice = _advice_plan(order)
     with closing(Folder(order)) as folder:
-        proposer = sampler(order.sampler, replace(setting, advise=_adviser(order, engine, folder)))
+        proposer = sampler(order.sampler, replace(setting, advise=_adviser(order, engine, folder, advice)))
         async with engine, Grading(order.task) as grading:
             return await watch.working(_searched(order, folder, engine, grading, proposer, watch), engine)
 
@@ -168,20 +172,28 @@ def _about(order: Order) -> str:
     return f"{order.task.name}: {order.task.about}\n{goals}{limits}".strip()
 
 
-def _adviser(order: Order, engine: Engine, folder: Folder) -> Callable[[str], Awaitable[str]] | None:
-    """Asks the model that the order names, as a run of its own within the same journal and budget."""
-    if not order.adviser:
+def _advice_plan(order: Order) -> Plan | None:
+    """How the model is asked that the order names, where the sampler asks one. Raises SpecError if there is none."""
+    if not sampler_class(order.sampler).takes_advice:
         return None
-    count = 0
+    point = order.domain.sample(Random(order.seed))
+    if not order.adviser:
+        known = order.plan(point)
+        model = next(iter(known.graph.models)).name if known else "MODEL"
+        raise SpecError(errors.NoAdviser(sampler=order.sampler, model=model))
+    return order.compiled(point, json.dumps([{"generate": {"model": order.adviser}}]))
+
+
+def _adviser(order: Order, engine: Engine, folder: Folder, plan: Plan | None) -> Callable[[str], Awaitable[str]] | None:
+    """Asks the model, as a run of its own within the same journal and budget."""
+    if plan is None:
+        return None
+    numbers = itertools.count(1)
 
     async def advise(prompt: str) -> str:
-        nonlocal count
-        count += 1
-        point = order.domain.sample(Random(order.seed))
-        step = json.dumps([{"generate": {"model": order.adviser}}])
-        plan = order.compiled(point, step)
-        async with api.session(plan, seed=order.seed, engine=engine, name=f"{folder.id}/search/advice") as session:
-            run = await session.answer(prompt, str(count))
+        name = f"{folder.id}/search/advice"
+        async with api.session(plan, seed=order.seed, engine=engine, name=name) as session:
+            run = await session.answer(prompt, str(next(numbers)))
         return run.text or ""
 
     return advise

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from archc import errors
-from archc.diagnostics import Diagnostic, did_you_mean, nearest
+from archc.diagnostics import Diagnostic, SpecError, did_you_mean, nearest
 from archc.source import Span
 from archc.spec.located import Located, Table, kind_of, plain, span_at
 
@@ -54,6 +54,18 @@ def validated(
                 known = [*parameters(kind), *also]
             found.append(_diagnostic(known, value, owner, one, _example(kind, one["loc"])))
         return None
+
+
+def as_options(kind: type[M], options: Mapping[str, Any], prefix: str = "") -> M:
+    """Options that come from no text, such as those of a command or a call. Raises SpecError with the first mistake."""
+    try:
+        return kind.model_validate(dict(options))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        known = ", ".join(f"`{key}`" for key in kind.model_fields)
+        problem = f"{first['msg'][0].lower()}{first['msg'][1:]}"
+        key = prefix + ".".join(map(str, first["loc"]))
+        raise SpecError(errors.BadValue(key=key, problem=problem, hint=f"known: {known}")) from None
 
 
 def parameters(kind: type[BaseModel]) -> dict[str, str]:

@@ -205,6 +205,24 @@ def test_several_goals_make_a_front_of_runnable_specs(search: Search) -> None:
     assert len(board["trials"][0]["values"]) == 2
 
 
+def test_a_model_of_the_spec_advises_and_is_paid_from_the_same_budget(search: Search) -> None:
+    wise = {"generate.model": "strong", "generate.n": 9, "verify.on": True}
+    adviser = f'model wise = simulated("wise", script={json.dumps([json.dumps([wise])])})'
+    space = (search.folder / "space.arch").read_text()
+    search.write("space.arch", space.replace("generate({", f"{adviser}\ngenerate({{", 1))
+    words = ("--sampler", "llm", "--adviser", "wise", "--trials", "6", "--abreast", "1")
+    first = search(*words)
+    trials = search.json("leaderboard.json")["trials"]
+
+    assert wise in [trial["point"] for trial in trials]
+    assert any("random" in note for note in search.json("summary.json")["notes"])  # it says the same again and again
+    with opened(search.folder / "journal") as store:
+        [[advice]] = store.rows("SELECT sum(calls) FROM attempts WHERE model = 'wise'")
+    assert advice > 0
+    assert search.json("summary.json")["spent"]["calls"] == search.bought()
+    assert search(*words).out == first.out
+
+
 def test_a_dry_run_buys_nothing(search: Search) -> None:
     ended = search("--dry-run")
 
@@ -262,6 +280,8 @@ def test_the_report_has_what_the_summary_says(search: Search) -> None:
         (["search", "space.arch", "--task", "q.jsonl", "--limit", "12"], "12 items, which are too few"),
         (["search", "space.arch", "--task", "q.jsonl", "--sampler", "tp"], "did you mean `tpe`?"),
         (["search", "space.arch", "--task", "q.jsonl", "--subject-to", "calls < 1"], "no point meets"),
+        (["search", "space.arch", "--task", "q.jsonl", "--alpha", "0"], "`alpha` is wrong: input should be greater"),
+        (["search", "space.arch", "--task", "q.jsonl", "--sampler", "llm", "--adviser", "nobody"], "no model `nobody`"),
         (["search", "--resume", "nowhere"], "there is no manifest.json"),
         (["search", "space.arch", "--task", "q.jsonl", "--warm", "nowhere"], "is not the folder of a search"),
     ],

@@ -62,6 +62,8 @@ class Sampler(abc.ABC):
     name: ClassVar[str]
     one_objective: ClassVar[bool] = False
     """Whether it can't make several things large at once."""
+    takes_advice: ClassVar[bool] = False
+    """Whether it asks a model what to propose."""
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting

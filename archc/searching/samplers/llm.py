@@ -31,6 +31,7 @@ class Advised(Sampler):
     """Measures a few spread points, then asks a model."""
 
     name = "llm"
+    takes_advice = True
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
