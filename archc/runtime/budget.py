@@ -49,6 +49,8 @@ class Scope:
     """Whether several questions spend from it: then what is left is no one's to count with."""
     base: Spend = NOTHING
     """What had led to its begin."""
+    refused: bool = False
+    """Whether something was not sent for want of it."""
 
     @cached_property
     def limited(self) -> bool:

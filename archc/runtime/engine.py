@@ -97,9 +97,7 @@ class Engine:
 
     def has_ended(self, run: Run) -> bool:
         """Whether a question ended early because the engine was stopped, or because one of its budgets had no room."""
-        now = self.world.clock()
-        over = any(f" for {s.name} " in run.exhausted or (s.deadline or now + 1) <= now for s in self.scopes)
-        return run.status == "stopped" or (run.status == "exhausted" and over)
+        return run.status == "stopped" or (run.status == "exhausted" and any(scope.refused for scope in self.scopes))
 
     @property
     def scopes(self) -> tuple[Scope, ...]:

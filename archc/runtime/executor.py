@@ -113,6 +113,8 @@ class Executor:
         tried |= missing
         query.failed.update(missing)
         ending = query.first_to_end
+        if ending and failed is not _STOPPED:
+            ending.refused = True
         whole = failed is _STOPPED or not (ending and ending.block)
         if self._journal:
             self._journal.fail(query.run, query.id, missing, whole)

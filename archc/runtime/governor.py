@@ -319,6 +319,8 @@ class Governor:
 
     def _refuse(self, batch: Batch, samples: Samples, failed: Failed, scope: Scope | None = None) -> None:
         """The same for samples that are not asked for; `scope` is what has no room for them."""
+        if scope:
+            scope.refused = True
         whole = not (scope and scope.block)
         place = {} if whole else {"block": True}
         self._tell(batch, "refused", calls=len(batch.keys), reason=failed.reason, **place)

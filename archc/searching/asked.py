@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -60,6 +60,13 @@ class Asked(BaseModel):
     journal: Path | None = None
 
 
+_AS_ASKED = (
+    *("overrides", "choices", "seed", "abreast", "parallel", "share", "reserve"),
+    *("first", "eta", "alpha", "top", "confirm", "adviser"),
+)
+"""What an order has under the same name."""
+
+
 def ordered(source: Source, asked: Asked, version: str) -> tuple[Order, str]:
     """The order that is meant, and what was guessed of the task; `version` is of archc. Raises SpecError."""
     aims = api.aims(source)
@@ -68,33 +75,22 @@ def ordered(source: Source, asked: Asked, version: str) -> tuple[Order, str]:
     task, beside, said = task_of(name)
     selection = Selection(asked.slice, asked.seed if asked.limit else None, asked.limit)
     goals = asked if asked.maximise or asked.minimise else aims
+    as_asked: dict[str, Any] = {name: getattr(asked, name) for name in _AS_ASKED}
     order = Order(
-        source,
-        task,
-        load(task, selection, beside or asked.data),
-        selection,
-        aim_of(goals.maximise, goals.minimise, asked.subject_to or aims.subject_to),
-        asked.run or Path("runs") / f"{Path(source.name).stem}-{task.name}",
-        asked.journal or api.default_journal(),
-        version,
-        asked.overrides,
-        asked.choices,
-        asked.sampler or aims.sampler or DEFAULT,
-        asked.seed,
-        asked.budget or aims.budget,
-        asked.trials or aims.trials,
-        asked.abreast,
-        asked.parallel,
-        asked.share,
-        asked.reserve,
-        asked.first,
-        asked.eta,
-        asked.alpha,
-        asked.top,
-        asked.confirm,
-        (*aims.start, *(best_of(asked.warm) if asked.warm else ())),
-        asked.adviser,
-        asked.model_dump(mode="json", exclude_defaults=True),
+        source=source,
+        task=task,
+        data=load(task, selection, beside or asked.data),
+        selection=selection,
+        aim=aim_of(goals.maximise, goals.minimise, asked.subject_to or aims.subject_to),
+        folder=asked.run or Path("runs") / f"{Path(source.name).stem}-{task.name}",
+        journal=asked.journal or api.default_journal(),
+        version=version,
+        sampler=asked.sampler or aims.sampler or DEFAULT,
+        budget=asked.budget or aims.budget,
+        trials=asked.trials or aims.trials,
+        start=(*aims.start, *(best_of(asked.warm) if asked.warm else ())),
+        asked=asked.model_dump(mode="json", exclude_defaults=True),
+        **as_asked,
     )
     return order, said
 
