@@ -77,8 +77,7 @@ class Diagnostic:
         return as_arch(advice) if self.span and self.span.source.name.endswith(".arch") else advice
 
     def _fill(self, template: str) -> str:
-        told = masked(template.format_map(_Fields(self)))  # a value that is wrong may be a key that was pasted
-        return told.encode("utf-8", "backslashreplace").decode()  # an argument of the command line may be no text
+        return masked(template.format_map(_Fields(self)))  # a value that is wrong may be a key that was pasted
 
     def as_json(self) -> dict[str, Any]:
         """A JSON-ready form: name, severity, message, help and places (line and column from 1)."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from archc import errors
-from archc.diagnostics import SpecError
+from archc.diagnostics import SpecError, printable
 from archc.source import Source, Span
 from archc.spec.located import Choice, Entry, Leaf, Listing, Located, Table
 from archc.spec.reading import KEYS
@@ -31,7 +31,8 @@ def override(root: Located, assignments: Iterable[str]) -> Located:
         new = _value(source, len(path) + 1)
         changed = _set(root, steps, new, where) if steps[0] in KEYS else _set_steps(root, steps, new, where)
         if changed is None:
-            raise SpecError(errors.BadOverride(span=where, problem=f"nothing in the spec is at `{path.strip()}`"))
+            problem = f"nothing in the spec is at `{printable(path.strip())}`"  # an argument need not be text
+            raise SpecError(errors.BadOverride(span=where, problem=problem))
         root = changed
     return root
 
