@@ -34,6 +34,11 @@ class Costs:
             tokens = event["prompt_tokens"], event["completion_tokens"]
             self.spent[event["query"]] += Spend(event["calls"], *tokens, event["usd"])
 
+    def of(self, run: Run) -> Spend:
+        """What an answer cost, with all turns that led to it."""
+        queries = (turn_id(run.id, turn) for turn in range(1, len(run.earlier) + 2))
+        return sum((self.spent[query] for query in queries), NOTHING)
+
 
 class Graded(Output):
     """The lines of a run: each answer graded when it is there."""
@@ -51,9 +56,7 @@ class Graded(Output):
 
     async def write(self, run: Run) -> None:
         """Grades the answer and appends it. Raises RunError if it can't, SpecError if a grader is missing."""
-        queries = [turn_id(run.id, turn) for turn in range(1, len(run.earlier) + 2)]
-        spent = sum((self._costs.spent[query] for query in queries), NOTHING)
-        record = await self._grading.record(run, self._items[run.id], spent)
+        record = await self._grading.record(run, self._items[run.id], self._costs.of(run))
         record["run_id"] = self.run_id
         self.append(record)
         self.records[run.id] = record

@@ -67,8 +67,8 @@ class Grading:
         if self.judging:
             await self.judging.end()
 
-    async def grade(self, answer: str | None, item: Item, earlier: Sequence[str] = ()) -> Grade:
-        """How right an answer is, and those to the turns before it; None is wrong.
+    async def grade(self, answer: str | None, item: Item, earlier: Sequence[str] = (), whose: str = "") -> Grade:
+        """How right an answer is, and those to the turns before it; None is wrong. A judge is told `whose` it is.
 
         Raises SpecError if a package is missing, RunError if it can't be said.
         """
@@ -78,7 +78,7 @@ class Grading:
             assert self._box, "grading has begun"
             return await running(self._box, self.task, answer, item)
         if self.judging:
-            return await self.judging.grade([*earlier, answer], item)
+            return await self.judging.grade([*earlier, answer], item, whose)
         if self.task.grader == "ranking":
             return graded_order(answer, at(item.record, self.task.keys.passages), at(item.record, self.task.keys.gains))
         if self.task.grader == "reasoning":
@@ -87,15 +87,18 @@ class Grading:
             return graded_instructions(answer, item.record)
         return grade(self.task.grader, answer, item.golds, item.choices)
 
-    async def record(self, run: Run, item: Item, spent: Spend) -> dict[str, Any]:
-        """The line of one answer. What could not be graded has the status `ungraded` and is wrong."""
+    async def record(self, run: Run, item: Item, spent: Spend, whose: str = "") -> dict[str, Any]:
+        """The line of one answer. What could not be graded has the status `ungraded` and is wrong.
+
+        `whose` tells apart who answer the same item.
+        """
         answer = None if run.answer is None or run.abstained else self.task.found(run.answer)
         unasked = run.status == "exhausted" and not spent.calls
         status: str = "unasked" if unasked else run.status
         error = run.error.headline if run.error else run.exhausted or None
         pool: list[dict[str, Any]] = []
         try:
-            graded = await self.grade(answer, item, [before.answer or "" for before in run.earlier])
+            graded = await self.grade(answer, item, [before.answer or "" for before in run.earlier], whose)
             if not self.judging:  # which would be paid for every candidate
                 pool = await self._pool(run, item, {answer: graded.correct})
         except RunError as failure:
@@ -120,7 +123,7 @@ class Grading:
             "error": error,
             "text": run.text,
             **({"pool": pool} if pool else {}),
-            **({"judge": self.judging.spent_on(item)} if self.judging else {}),
+            **({"judge": self.judging.spent_on(item, whose)} if self.judging else {}),
             **({"turns": [one.text for one in (*run.earlier, run)]} if run.earlier else {}),
         }
 

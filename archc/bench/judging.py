@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, Self
 from archc import api, errors
 from archc.bench.data import Item, records_of, texts
 from archc.bench.graders import Grade
+from archc.bench.task import Task
 from archc.calls import NOTHING, Message, Spend
 from archc.diagnostics import RunError, SpecError
 from archc.planning.plan import Plan
@@ -22,6 +23,7 @@ from archc.prompts.fence import fence
 from archc.prompts.reply import Reply, read_reply
 from archc.prompts.template import fill, read_templates
 from archc.runtime.batch import run_key
+from archc.runtime.engine import Engine
 from archc.runtime.session import Session
 from archc.runtime.trace import Event, Listener
 from archc.source import Source
@@ -75,9 +77,23 @@ class Judge:
         return f"{run_key(self.plan, self.seed)} {rival}"
 
 
-def judge_plan(entry: str) -> Plan:
-    """The plan that asks a judge; `entry` is a model's entry as in a spec. Raises SpecError for what is none."""
-    return api.compile(Source("--judge", _SPEC), overrides=[f"models.judge={entry}"])
+def judge_for(task: Task, items: Sequence[Item], model: str, versus: Path | None, seed: int) -> Judge | None:
+    """Who compares answers to these items, where the task wants that; `model` is an entry as in a spec.
+
+    Raises SpecError if one of the two is missing, is not what it should be, or is there for nothing.
+    """
+    if task.grader != "preference":
+        if model or versus:
+            raise SpecError(errors.NeedlessJudge(task=task.name))
+        return None
+    if not model or versus is None:
+        raise SpecError(errors.NoJudge(task=task.name))
+    plan = api.compile(Source("--judge", _SPEC), overrides=[f"models.judge={model}"])
+    rival = rival_answers(versus)
+    lacking = [item.id for item in items if len(rival.get(item.id, ())) < 1 + len(item.turns)]
+    if lacking:
+        raise SpecError(errors.NoRival(path=str(versus), lacking=len(lacking), of=len(items), first=lacking[0]))
+    return Judge(plan, rival, str(versus), seed)
 
 
 def rival_answers(path: Path) -> dict[str, tuple[str, ...]]:
@@ -92,18 +108,20 @@ def rival_answers(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 class Judging:
-    """A judge at work; use it as `async with Judging(judge, items, name) as judging`."""
+    """A judge at work; use it as `async with Judging(judge, name) as judging`."""
 
-    def __init__(self, judge: Judge, items: Sequence[Item], name: str) -> None:
-        """`name` goes on with what the judge has spent. Raises SpecError if an item has no answer to compare with."""
+    def __init__(self, judge: Judge, name: str, engine: Engine | None = None) -> None:
+        """`name` goes on with what the judge has spent; in an `engine` that one's journal and budget hold."""
         self._rival = judge.rival
-        lacking = [item.id for item in items if len(judge.rival.get(item.id, ())) < 1 + len(item.turns)]
-        if lacking:
-            raise SpecError(errors.NoRival(path=judge.source, lacking=len(lacking), of=len(items), first=lacking[0]))
         self._spent: dict[str, Spend] = defaultdict(lambda: NOTHING)
-        listeners = (self._count, *judge.listeners)
         self._session: Session = api.session(
-            judge.plan, seed=judge.seed, journal=judge.journal, budget=judge.budget, listeners=listeners, name=name
+            judge.plan,
+            seed=judge.seed,
+            journal=judge.journal,
+            budget=judge.budget,
+            listeners=(self._count, *judge.listeners),
+            name=name,
+            engine=engine,
         )
         self._open = AsyncExitStack()
 
@@ -125,15 +143,15 @@ class Judging:
             tokens = event["prompt_tokens"], event["completion_tokens"]
             self._spent[event["query"]] += Spend(event["calls"], *tokens, event["usd"])
 
-    async def grade(self, answers: Sequence[str], item: Item) -> Grade:
+    async def grade(self, answers: Sequence[str], item: Item, whose: str = "") -> Grade:
         """The share of the two orders in which these answers, turn by turn, win; a tie is half.
 
-        Raises RunError if the judge has no verdict in one of them.
+        `whose` tells apart who answer the same item. Raises RunError if the judge has no verdict in one of them.
         """
         ours, theirs = (_TURNS.join(said) for said in (answers, self._rival[item.id]))
         first, second = await asyncio.gather(
-            self._compared(item, (ours, theirs), f"{item.id} {_ORDERS[0]}"),
-            self._compared(item, (theirs, ours), f"{item.id} {_ORDERS[1]}"),
+            self._compared(item, (ours, theirs), f"{whose}{item.id} {_ORDERS[0]}"),
+            self._compared(item, (theirs, ours), f"{whose}{item.id} {_ORDERS[1]}"),
         )
         preference = (_WORTH[first.better] + 1 - _WORTH[second.better]) / 2
         parts = {"preference": [preference], "lengths": [float(len(ours)), float(len(theirs))]}
@@ -155,8 +173,8 @@ class Judging:
             raise RunError(errors.NoJudgement(item=item.id, reason=reason))
         return reply
 
-    def spent_on(self, item: Item) -> dict[str, Any]:
+    def spent_on(self, item: Item, whose: str = "") -> dict[str, Any]:
         """What judging an item cost, JSON-ready, as though nothing had been in the journal."""
-        queries = (f"{item.id} {order}{again}" for order in _ORDERS for again in ("", _AGAIN))
+        queries = (f"{whose}{item.id} {order}{again}" for order in _ORDERS for again in ("", _AGAIN))
         spent = sum((self._spent[query] for query in queries), NOTHING)
         return {"calls": spent.calls, "tokens": spent.tokens, "usd": spent.usd}

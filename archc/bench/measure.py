@@ -129,8 +129,8 @@ async def measure(
     costs = Costs()
     judging = None
     if order.judge:
-        name = _digest(f"judge {order.key} {order.folder.resolve()}")
-        judging = Judging(order.judge, order.data.items, name)
+        name = order.within + _digest(f"judge {order.key} {order.folder.resolve()}")
+        judging = Judging(order.judge, name, engine)
     grading = Grading(order.task, judging)
     graded = Graded(order.folder, order.key, grading, order.data.items, costs)
     with closing(graded):

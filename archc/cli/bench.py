@@ -14,12 +14,12 @@ import typer
 from rich.console import Console
 
 import archc
-from archc import api, errors
+from archc import api
 from archc.bench.baselines import Rival, baselines
 from archc.bench.compare import Comparison
 from archc.bench.data import Selection, load, task_of
 from archc.bench.folder import Graded
-from archc.bench.judging import Judge, judge_plan, rival_answers
+from archc.bench.judging import judge_for
 from archc.bench.measure import Order, Outcome, measure
 from archc.bench.metrics.intervals import Estimate
 from archc.bench.summary import Record, estimated, percent
@@ -28,7 +28,6 @@ from archc.cli._ending import EXHAUSTED, FAILED, INTERRUPTED, OK, show
 from archc.cli._options import AsJson, Choose, From, Sets, Skip, chosen
 from archc.cli._screen import BatchScreen
 from archc.cli._working import budget_of, fetching, run_loop, shown, tell_past, to_its_end
-from archc.diagnostics import SpecError
 from archc.planning.plan import Plan
 from archc.runtime.batch import Summary
 from archc.runtime.run import Run
@@ -107,7 +106,8 @@ def bench(
         budget_of(budget),
         None if no_journal else journal or api.default_journal(),
     )
-    judged = _judge(order, judge, versus)
+    if judged := judge_for(chosen_task, order.data.items, judge, versus, seed):
+        judged = replace(judged, journal=order.journal, budget=order.budget)
     order = replace(order, judge=judged)
     order = order if run else _placed(order, spec)
 
@@ -125,18 +125,6 @@ def bench(
     else:
         print(shown("\n".join([_told(order, outcome), *(_rival(name, rival) for name, rival in rivals)])))
     raise typer.Exit(_code(outcome))
-
-
-def _judge(order: Order, model: str, versus: Path | None) -> Judge | None:
-    """Who compares answers, where the task wants that. Raises SpecError if one of the two is not there."""
-    if order.task.grader != "preference":
-        if model or versus:
-            raise typer.BadParameter(f"the answers of `{order.task.name}` are not compared: leave --judge and --versus")
-        return None
-    if not model or versus is None:
-        raise SpecError(errors.NoJudge(task=order.task.name))
-    shared = order.seed, order.journal, order.budget
-    return Judge(judge_plan(model), rival_answers(versus), str(versus), *shared)
 
 
 def _placed(order: Order, spec: Path) -> Order:

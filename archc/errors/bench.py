@@ -78,6 +78,15 @@ class NoJudge(Diagnostic):
     task: str
 
 
+class NeedlessJudge(Diagnostic):
+    """A judge for a task whose answers are right or wrong by themselves."""
+
+    title = "the answers of `{task}` are not compared, so they need no judge"
+    help = "leave --judge and --versus"
+
+    task: str
+
+
 class NoRival(Diagnostic):
     """Answers to compare with that lack some of the items."""
 

@@ -172,7 +172,7 @@ def turn_id(id: str, turn: int) -> str:
     return id if turn == 1 else f"{id} turn {turn}"
 
 
-async def _answered(session: Session, item: Item) -> Run:
+async def answered(session: Session, item: Item) -> Run:
     """The run of the last turn, or of the first without an answer."""
     conversation = item.question
     run = await session.answer(conversation, item.id)
@@ -201,7 +201,7 @@ async def run_batch(
                 continue
             if session.stopped:
                 return
-            run = await _answered(session, item)
+            run = await answered(session, item)
             counts[run.status] += 1
             if run.status != "stopped":  # the same command answers it
                 await output.write(run)

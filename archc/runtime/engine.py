@@ -95,9 +95,14 @@ class Engine:
         """Sends nothing more: calls under way come to their end, and questions to what they have by then."""
         self.governor.stop()
 
+    @property
+    def has_refused(self) -> bool:
+        """Whether something was not sent since the engine was stopped, or since one of its budgets had no room."""
+        return self.stopped or any(scope.refused for scope in self.scopes)
+
     def has_ended(self, run: Run) -> bool:
         """Whether a question ended early because the engine was stopped, or because one of its budgets had no room."""
-        return run.status == "stopped" or (run.status == "exhausted" and any(scope.refused for scope in self.scopes))
+        return run.status == "stopped" or (run.status == "exhausted" and self.has_refused)
 
     @property
     def scopes(self) -> tuple[Scope, ...]:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import TracebackType
 from typing import Any
 
@@ -83,9 +84,9 @@ class Lane:
     """A server's Retry-After, on the clock."""
     _answered_at: float = float("-inf")
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """Names what changes the model's answers."""
+        """Names what changes the model's answers. Every call's identity has it, so it is found out once."""
         return self.backend.fingerprint
 
     def __post_init__(self) -> None:

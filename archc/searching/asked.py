@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from archc import api, errors
 from archc.bench.data import Selection, load, task_of
+from archc.bench.judging import judge_for
 from archc.diagnostics import SpecError
 from archc.searching.folder import leaderboard_of, manifest_of
 from archc.searching.objective import aim_of
@@ -49,6 +50,10 @@ class Asked(BaseModel):
     warm: Path | None = None
     """The folder of a search whose best points are tried first."""
     adviser: str = ""
+    judge: str = ""
+    """Who compares answers where the task wants that: a model's entry, as in specs."""
+    versus: Path | None = None
+    """Answers to compare with: a run of the same task, or JSONL with `id` and `answer`."""
     data: Path | None = None
     """Where the data of tasks lies."""
     slice: str = ""
@@ -74,12 +79,13 @@ def ordered(source: Source, asked: Asked, version: str) -> tuple[Order, str]:
         raise SpecError(errors.NoTask())
     task, beside, said = task_of(name)
     selection = Selection(asked.slice, asked.seed if asked.limit else None, asked.limit)
+    data = load(task, selection, beside or asked.data)
     goals = asked if asked.maximise or asked.minimise else aims
     as_asked: dict[str, Any] = {name: getattr(asked, name) for name in _AS_ASKED}
     order = Order(
         source=source,
         task=task,
-        data=load(task, selection, beside or asked.data),
+        data=data,
         selection=selection,
         aim=aim_of(goals.maximise, goals.minimise, asked.subject_to or aims.subject_to),
         folder=asked.run or Path("runs") / f"{Path(source.name).stem}-{task.name}",
@@ -88,6 +94,7 @@ def ordered(source: Source, asked: Asked, version: str) -> tuple[Order, str]:
         sampler=asked.sampler or aims.sampler or DEFAULT,
         budget=asked.budget or aims.budget,
         trials=asked.trials or aims.trials,
+        judge=judge_for(task, data.items, asked.judge, asked.versus, asked.seed),
         start=(*aims.start, *(best_of(asked.warm) if asked.warm else ())),
         asked=asked.model_dump(mode="json", exclude_defaults=True),
         **as_asked,

@@ -182,6 +182,7 @@ def _order(order: Order, folder: Folder, plan: Plan, name: str, items: Sequence[
         order.parallel,
         journal=order.journal,
         within=f"{folder.id}/confirm/",
+        judge=order.judge,
     )
 
 
@@ -220,8 +221,8 @@ _TOKENS = 4
 
 
 def _an_item(trial: Trial) -> tuple[float, ...]:
-    """What an item costs: calls, prompt tokens, completion tokens, USD, tokens."""
-    cost, items = trial.cost, trial.items
+    """What an item costs, with its judge: calls, prompt tokens, completion tokens, USD, tokens."""
+    cost, items = trial.cost + trial.judged, trial.items
     whole = (cost.calls, cost.prompt, cost.completion, cost.usd, cost.tokens)
     return tuple(amount / items for amount in whole)
 

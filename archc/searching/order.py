@@ -15,6 +15,7 @@ from typing import Any
 
 from archc import api, errors
 from archc.bench.data import Data, Item, Selection
+from archc.bench.judging import Judge
 from archc.bench.task import Task
 from archc.diagnostics import SpecError
 from archc.planning.plan import Plan
@@ -73,6 +74,8 @@ class Order:
     """Held-out items to confirm on, at most."""
     start: Sequence[Point] = ()
     """Points to try first."""
+    judge: Judge | None = None
+    """For tasks whose answers are compared."""
     adviser: str = ""
     """The model, by its name in the spec, that the `llm` sampler asks."""
     asked: Mapping[str, Any] = field(default_factory=dict)
@@ -150,6 +153,7 @@ class Order:
             "race": {"first": self.first, "eta": self.eta, "alpha": self.alpha},
             "start": [dict(point) for point in self.start],
             "adviser": self.adviser,
+            **({"judge": self.judge.key} if self.judge else {}),
         }
 
     def manifest(self) -> dict[str, Any]:

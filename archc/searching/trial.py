@@ -17,7 +17,7 @@ from archc.bench.summary import Record
 from archc.calls import NOTHING, Spend
 from archc.diagnostics import RunError
 from archc.planning.plan import Plan
-from archc.runtime.batch import Output, run_key
+from archc.runtime.batch import Output, answered, run_key
 from archc.runtime.engine import Engine, cause_of
 from archc.runtime.session import Session
 from archc.searching.objective import Aim, figures, of_item, static_figures
@@ -41,8 +41,6 @@ class Trial:
     """Why it was stopped."""
     records: list[Record] = field(default_factory=list)
     """Of the first items of the search, in their order."""
-    paid: Spend = NOTHING
-    """What was bought for it in this start; the rest was there already."""
     purpose: str = "search"
     """What it is measured for, which its run's name in the journal says."""
     _known: dict[int, dict[str, float]] = field(default_factory=dict, repr=False)
@@ -66,6 +64,12 @@ class Trial:
     def items(self) -> int:
         """On how many items it was measured."""
         return len(self.records)
+
+    @property
+    def judged(self) -> Spend:
+        """What a judge of its answers cost, prompts and completions together."""
+        verdicts = (record["judge"] for record in self.records if "judge" in record)
+        return sum((Spend(v["calls"], v["tokens"], 0, v["usd"]) for v in verdicts), NOTHING)
 
     @property
     def cost(self) -> Spend:
@@ -126,7 +130,7 @@ class Course:
         self._room = asyncio.Semaphore(parallel)
         self._sessions: dict[str, tuple[Session, Costs]] = {}
         self._open = AsyncExitStack()
-        self._written = {str(record["id"]): record for record in lines(output.path)}
+        self._written = {str(record["id"]): record for record in lines(output.path) if record["status"] != "ungraded"}
 
     async def __aenter__(self) -> Course:
         return self
@@ -160,13 +164,14 @@ class Course:
         async with self._room:
             if session.stopped:
                 return None
-            run = await session.answer(question.question, item.id)
-            trial.paid += run.spent
+            run = await answered(session, question)
             if session.breach:
                 raise RunError(session.breach)
             if self._engine.has_ended(run):
                 return None
-            graded = await self._grading.record(run, item, costs.spent[item.id])
+            graded = await self._grading.record(run, item, costs.of(run), f"{trial.key}/")
+            if graded["status"] == "ungraded" and self._engine.has_refused:
+                return None
             record = {**graded, "id": id, "run_id": session.run}
         self._output.append(record)
         self._written[id] = record

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from archc import api, errors
 from archc.bench.folder import write_json
 from archc.bench.grading import Grading
+from archc.bench.judging import Judging
 from archc.calls import Spend
 from archc.diagnostics import SpecError
 from archc.planning.plan import Plan
@@ -113,7 +114,8 @@ async def searched(order: Order, watch: Watch) -> Found:
     advice = _advice_plan(order)
     with closing(Folder(order)) as folder:
         proposer = sampler(order.sampler, replace(setting, advise=_adviser(order, engine, folder, advice)))
-        async with engine, Grading(order.task) as grading:
+        judging = Judging(order.judge, f"{folder.id}/search/judge", engine) if order.judge else None
+        async with engine, Grading(order.task, judging) as grading:
             return await watch.working(_searched(order, folder, engine, grading, proposer, watch), engine)
 
 

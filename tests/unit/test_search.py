@@ -223,6 +223,58 @@ def test_a_model_of_the_spec_advises_and_is_paid_from_the_same_budget(search: Se
     assert search(*words).out == first.out
 
 
+def duel(search: Search, *words: str, run: str = "found", versus: str = "rival.jsonl") -> Ended:
+    """A search on a task whose answers a judge compares with those of `versus`."""
+    judge = json.dumps({"backend": "simulated", "model": "j", "script": ["1", "tie", "2", "1"]})
+    rest = ("--judge", judge, "--versus", versus, "--share", "0.5", "--confirm", "10", *words)
+    return search.cli("search", "verse.arch", "--task", "duel.yaml", "--run", run, "-q", *rest)
+
+
+@pytest.fixture
+def verses(search: Search) -> Search:
+    search.write("verse.arch", 'model m = simulated("m", verbosity={5 | 90})\ngenerate(m, n={1 | 3}) -> select(first)')
+    search.write("duel.yaml", "slices: {all: v.jsonl}\ngrader: preference\n")
+    asked = [{"id": str(i), "question": [f"Verse {i}?", "And?"][: 1 + i % 2]} for i in range(24)]
+    search.write("v.jsonl", "".join(f"{json.dumps(one)}\n" for one in asked))
+    rivals = [{"id": one["id"], "answer": ["No.", "No."][: len(one["question"])]} for one in asked]
+    search.write("rival.jsonl", "".join(f"{json.dumps(one)}\n" for one in rivals))
+    return search
+
+
+def test_where_a_judge_compares_it_is_paid_from_the_same_budget_and_all_turns_are_asked(verses: Search) -> None:
+    ended = duel(verses, "--trials", "4", "--maximise", "score", "--budget", "calls=2000", "--json")
+    records = verses.lines("found")
+    trial = verses.json("leaderboard.json")["trials"][0]
+    again = duel(verses, "--trials", "4", "--maximise", "score", "--budget", "calls=2000", "--json")
+
+    assert ended.code == 0, ended.err
+    assert {len(record["turns"]) for record in records if "turns" in record} == {2}
+    assert all(record["status"] == "ok" and record["judge"]["calls"] == 2 for record in records)
+    assert verses.bought() == ended.json["spent"]["calls"] <= 2000
+    assert trial["figures"]["score"] == trial["values"][0]
+    assert ended.json["confirmation"]["items"] == 10
+    assert again.json["said"] == ended.json["said"]
+    assert again.json["spent"] == ended.json["spent"]
+
+
+def test_a_judge_that_has_no_budget_left_makes_nothing_wrong(verses: Search) -> None:
+    short = duel(verses, "--trials", "4", "--budget", "calls=60", "--reserve", "0", "--json")
+    rest = duel(verses, "--trials", "4", "--budget", "calls=2000", "--json")
+    whole = duel(verses, "--trials", "4", "--budget", "calls=2000", "--json", run="whole")
+
+    assert short.json["spent"]["calls"] <= 60
+    assert {record["status"] for record in verses.lines("found")} == {"ok"}
+    assert rest.json["said"] == whole.json["said"]
+
+
+def test_what_a_judge_needs_is_missed_before_anything_is_written(verses: Search) -> None:
+    verses.write("few.jsonl", (verses.folder / "rival.jsonl").read_text().split("\n", 1)[0] + "\n")
+    ended = duel(verses, "--trials", "2", versus="few.jsonl")
+
+    assert (ended.code, "no-rival" in ended.err) == (2, True), ended.err
+    assert not (verses.folder / "found").exists()
+
+
 def test_a_dry_run_buys_nothing(search: Search) -> None:
     ended = search("--dry-run")
 
