@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -61,6 +61,8 @@ class Request:
     schema: str | None = None
     """A JSON Schema (as JSON text) that each completion must follow, where the backend can enforce it."""
     logprobs: bool = False
+    labels: tuple[str, ...] = ()
+    """Words of which the completion is one, by its first token: its `logprob` is then the label's."""
 
     @property
     def n(self) -> int:
@@ -69,7 +71,7 @@ class Request:
 
     def of(self, seeds: tuple[int, ...]) -> Request:
         """The same for other completions."""
-        return Request(self.messages, self.sampling, seeds, self.purpose, self.schema, self.logprobs)
+        return replace(self, seeds=seeds)
 
 
 class Finish(StrEnum):
@@ -143,7 +145,10 @@ NOTHING = Spend()
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One drawn text. `logprob` is the mean log-probability per token in nats, where asked for and known."""
+    """One drawn text. `logprob` is the mean log-probability per token in nats, where asked for and known.
+
+    Of a request with labels it is that of the text among all labels, and None where none of them is likely.
+    """
 
     text: str
     finish: Finish = Finish.STOP
@@ -297,6 +302,7 @@ class Ask(Protocol):
         first: int = 0,
         schema: str | None = None,
         logprobs: bool = False,
+        labels: tuple[str, ...] = (),
     ) -> tuple[Completion | Failed, ...]:
         """`prompt` names the template the messages came from, for the trace."""
 

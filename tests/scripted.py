@@ -11,7 +11,7 @@ from archc.calls import USUAL_LIMITS, Completion, Conversation, Failed, Limits, 
 from archc.ir.op import Op
 from archc.values import Candidate, CandidateSet
 
-Replies = Callable[[str, Conversation, str, int], str | Failed]
+Replies = Callable[[str, Conversation, str, int], str | Completion | Failed]
 """From the model, the messages, the prompt's name and the sample index to a reply."""
 
 
@@ -60,13 +60,14 @@ class ScriptedContext:
         first: int = 0,
         schema: str | None = None,
         logprobs: bool = False,
+        labels: tuple[str, ...] = (),
     ) -> tuple[Completion | Failed, ...]:
         await asyncio.sleep(0)
         drawn: list[Completion | Failed] = []
         for index in range(first, first + n):
             self.asked.append(Asked(model, messages, sampling, prompt, index, schema))
             reply = self._replies(model, messages, prompt, index)
-            drawn.append(reply if isinstance(reply, Failed) else Completion(reply))
+            drawn.append(Completion(reply) if isinstance(reply, str) else reply)
         return tuple(drawn)
 
     async def execute(

@@ -54,7 +54,7 @@ _ALWAYS: dict[str, st.SearchStrategy[Any]] = {
 }
 _SMALL = st.integers(1, 4)
 _YES = st.booleans()
-_CHECKERS = st.sampled_from(["judge", "code"])
+_CHECKERS = st.sampled_from(["judge", "code", "likelihood"])
 
 
 Made = tuple[dict[str, Any], State]
@@ -96,7 +96,10 @@ def _verify(draw: st.DrawFn, state: State) -> Made:
     args = _asks(
         draw, votes=st.integers(1, 3), reason=_YES, filter=_YES, repair=_YES, by=_CHECKERS, first_k=st.integers(1, 2)
     )
-    return args, state.plus(Facet.VERDICT) if args.get("filter", True) else state.plus(Facet.VERDICT, Facet.SCORE)
+    if args.get("by") == "likelihood" and not args.get("reason", True):
+        args.pop("votes", None)
+    scores = not args.get("filter", True) or args.get("by") == "likelihood"
+    return args, state.plus(Facet.VERDICT, Facet.SCORE) if scores else state.plus(Facet.VERDICT)
 
 
 def _evaluate(draw: st.DrawFn, state: State) -> Made:

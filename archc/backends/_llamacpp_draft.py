@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from archc.backends._labels import said
 from archc.calls import CallError, Completion, FailureKind, Finish, Usage
 
 NOTHING = Usage()
@@ -24,6 +26,8 @@ class Growing:
 
     text: list[str] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
+    first: list[tuple[str, float]] = field(default_factory=list)
+    """What the first token could have been."""
     finish: str = ""
     usage: Usage = NOTHING
 
@@ -55,7 +59,10 @@ class Draft:
         for choice in chunk["choices"]:
             sequence = self.sequences[choice["index"]]
             sequence.text.append(choice["delta"].get("content") or "")
-            sequence.logprobs += [t["logprob"] for t in (choice.get("logprobs") or {}).get("content") or ()]
+            tokens = (choice.get("logprobs") or {}).get("content") or ()
+            if tokens and not sequence.logprobs:
+                sequence.first = [(one["token"], one["logprob"]) for one in tokens[0].get("top_logprobs") or ()]
+            sequence.logprobs += [token["logprob"] for token in tokens]
             if choice["finish_reason"]:
                 sequence.finish, self.ended = choice["finish_reason"], choice["index"]
         if usage := chunk.get("usage"):
@@ -68,20 +75,17 @@ class Draft:
         cached = prompt if self.ended else usage.get("prompt_tokens_details", {}).get("cached_tokens", 0)
         self.sequences[self.ended].usage = Usage(prompt, usage["completion_tokens"], cached)
 
-    def completions(self) -> list[Completion]:
-        """What was drawn. Raises `CallError` if it isn't complete."""
+    def completions(self, labels: Sequence[str] = ()) -> list[Completion]:
+        """What was drawn; with labels, the likeliest of them. Raises `CallError` if it isn't complete."""
         if self.error:
             raise CallError(_KINDS.get(self.error[0], FailureKind.BAD_RESPONSE), self.error[1])
         if not all(s.finish for s in self.sequences):
             if self.stopped.is_set():
                 raise CallError(FailureKind.CONNECTION, "the model was closed during the call")
             raise CallError(FailureKind.BAD_RESPONSE, "llama.cpp's answer broke off")
-        return [
-            Completion(
-                "".join(s.text),
-                Finish.LENGTH if s.finish == "length" else Finish.STOP,
-                s.usage,
-                sum(s.logprobs) / len(s.logprobs) if s.logprobs else None,
-            )
-            for s in self.sequences
-        ]
+        done = []
+        for s in self.sequences:
+            mean = sum(s.logprobs) / len(s.logprobs) if s.logprobs else None
+            text, logprob = said("".join(s.text), mean, labels, s.first)
+            done.append(Completion(text, Finish.LENGTH if s.finish == "length" else Finish.STOP, s.usage, logprob))
+        return done

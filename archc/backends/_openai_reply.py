@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
 
 from archc.backends._dialects import PLAIN, Dialect
+from archc.backends._labels import said
 from archc.calls import MESSAGE_TOKENS, CallError, Completion, Conversation, FailureKind, Finish, Usage
 from archc.secret import Secret
 
@@ -83,11 +84,17 @@ _UNFINISHED = {"abort", "error", "tool_calls", "function_call"}
 
 
 def read_completions(
-    raw: bytes, messages: Conversation, n: int, peer: Peer, dialect: Dialect = PLAIN, max_tokens: int = 1 << 40
+    raw: bytes,
+    messages: Conversation,
+    n: int,
+    peer: Peer,
+    dialect: Dialect = PLAIN,
+    max_tokens: int = 1 << 40,
+    labels: Sequence[str] = (),
 ) -> tuple[Completion, ...]:
     """The completions in the reply to a request for `n`: at least one and at most `n`, in order of `index`.
 
-    A choice whose text was withheld is empty and says so.
+    A choice whose text was withheld is empty and says so. With `labels` each is the one that is likeliest.
     The key is taken out of the texts, too: they go into other servers' prompts, the journal and reports.
     """
     try:
@@ -102,10 +109,12 @@ def read_completions(
     texts = [text for text, _ in drawn]
     usages = split_usage(reply.usage, messages, texts[:1] if dialect.counts_first_only else texts)
     usages += [_like(usages[0], texts[0], text, max_tokens) for text in texts[len(usages) :]]
-    return tuple(
-        Completion(text, finish, usage, _mean_logprob(choice.logprobs), peer.url)
-        for (text, finish), usage, choice in zip(drawn, usages, choices, strict=True)
-    )
+    done = []
+    for (text, finish), usage, choice in zip(drawn, usages, choices, strict=True):
+        first = _first_tokens(choice.logprobs) if labels else ()
+        word, logprob = said(text, _mean_logprob(choice.logprobs), labels, first)
+        done.append(Completion(word, finish, usage, logprob, peer.url))
+    return tuple(done)
 
 
 def split_usage(usage: object, messages: Conversation, texts: Sequence[str]) -> list[Usage]:
@@ -219,6 +228,19 @@ def _mean_logprob(logprobs: object) -> float | None:
     # vLLM writes minus infinity as -9999; NaN fails every comparison.
     known = [v for v in values if type(v) in (int, float) and -9999.0 < v <= 1.0]
     return math.fsum(known) / len(known) if known else None
+
+
+def _first_tokens(logprobs: object) -> list[tuple[str, float]]:
+    """What the first token could have been, as far as the server tells."""
+    entries = logprobs.get("content") if isinstance(logprobs, dict) else None
+    first = entries[0] if isinstance(entries, list) and entries else None
+    told = first.get("top_logprobs") if isinstance(first, dict) else None
+    found = []
+    for one in told if isinstance(told, list) else []:
+        token, logprob = (one.get("token"), one.get("logprob")) if isinstance(one, dict) else (None, None)
+        if isinstance(token, str) and isinstance(logprob, (int, float)):
+            found.append((token, float(logprob)))
+    return found
 
 
 def _count(value: object) -> int | None:

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from archc.backends import weights
+from archc.backends._labels import LIKELIEST
 from archc.backends._llamacpp_draft import Draft, Growing
 from archc.calls import (
     Backend,
@@ -175,7 +176,7 @@ class LlamaCpp(Backend):
                 raise
             finally:
                 self._drafts.discard(draft)
-        return draft.completions()
+        return draft.completions(request.labels)
 
     @asynccontextmanager
     async def _taking(self, n: int) -> AsyncIterator[None]:
@@ -208,8 +209,8 @@ class LlamaCpp(Backend):
             "stream_options": {"include_usage": True},
             "return_progress": True,
         }
-        if request.logprobs:
-            body |= {"logprobs": True, "top_logprobs": 1}
+        if request.logprobs or request.labels:
+            body |= {"logprobs": True, "top_logprobs": LIKELIEST if request.labels else 1}
         if request.schema is not None:
             try:
                 schema = json.loads(request.schema)

@@ -15,6 +15,7 @@ from pydantic_core import to_json
 from archc.address import Address
 from archc.backends import probe
 from archc.backends._engine import EngineOptions
+from archc.backends._labels import LIKELIEST
 from archc.backends._openai_reply import Peer, Rejected, clean, read_completions, read_failure
 from archc.backends._reading import MAX_BYTES
 from archc.backends._replicas import UNWELL, Replica, Replicas
@@ -204,8 +205,10 @@ class OpenAI(Backend):
             body["seed"] = seeds[0]
         if sampling.stop:
             body["stop"] = sampling.stop
-        if request.logprobs:
+        if request.logprobs or request.labels:
             body["logprobs"] = True
+        if request.labels:
+            body["top_logprobs"] = LIKELIEST
         if request.schema is not None and self._takes_schema and request.schema not in without:
             body |= self._constraint(request.schema)
         try:
@@ -279,7 +282,7 @@ class OpenAI(Backend):
         if len(reply.body) > MAX_BYTES:
             raise CallError(FailureKind.BAD_RESPONSE, f"{peer} sent more than {MAX_BYTES} bytes", billed=True)
         most = request.sampling.max_tokens
-        return read_completions(reply.body, request.messages, n, peer, replica.known.dialect, most)
+        return read_completions(reply.body, request.messages, n, peer, replica.known.dialect, most, request.labels)
 
     def _replica(self, base_url: str) -> Replica:
         address = Address.parse(base_url)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from random import Random
@@ -125,6 +126,10 @@ class Simulated(Backend):
         return _digest(json.dumps([self._options.seed, self._model, messages, sampling, request.schema]))
 
     def _draw(self, request: Request, scene: Scene, key: str, seed: int) -> Completion:
+        if request.labels:
+            rng = Random(f"{key} label")
+            label = json.loads(Judge(json.dumps({"enum": request.labels}), scene, self._options.judgement, rng).write())
+            return Completion(label, Finish.LENGTH, Usage(completion=1), math.log(rng.uniform(0.5, 1)))
         whole = self._text(request, scene, Random(f"{key} text {seed}"), seed)
         text, finish = cut(whole, request.sampling)
         usage = Usage(completion=text_tokens(text))

@@ -7,12 +7,13 @@ import hashlib
 import itertools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from archc.backends._engine import EngineOptions
+from archc.backends._labels import LIKELIEST, said
 from archc.backends._openai_reply import is_too_long
 from archc.backends.llamacpp import consecutive
 from archc.calls import (
@@ -130,7 +131,7 @@ class VLLM(Backend):
             raise CallError(FailureKind.BAD_RESPONSE, "vLLM gave fewer completions than it was asked for")
         used = Usage(prompt=len(prompt), cached=min(last.num_cached_tokens or 0, len(prompt)))
         drawn = sorted(last.outputs, key=lambda one: one.index)
-        return [self._completion(one, Usage() if i else used) for i, one in enumerate(drawn)]
+        return [self._completion(one, Usage() if i else used, request.labels) for i, one in enumerate(drawn)]
 
     def _parameters(self, request: Request, seed: int, n: int) -> Any:
         from vllm import SamplingParams
@@ -144,12 +145,12 @@ class VLLM(Backend):
             top_p=sampling.top_p,
             max_tokens=sampling.max_tokens,
             stop=list(sampling.stop),
-            logprobs=0 if request.logprobs else None,
+            logprobs=LIKELIEST if request.labels else 0 if request.logprobs else None,
             structured_outputs=StructuredOutputsParams(json=request.schema) if request.schema else None,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 
-    def _completion(self, drawn: Any, prompt: Usage) -> Completion:
+    def _completion(self, drawn: Any, prompt: Usage, labels: Sequence[str]) -> Completion:
         if drawn.finish_reason not in ("stop", "length"):
             raise CallError(FailureKind.BAD_RESPONSE, f"vLLM broke off: {drawn.finish_reason}")
         finish = Finish.LENGTH
@@ -157,7 +158,9 @@ class VLLM(Backend):
             finish = Finish.STOP if isinstance(drawn.stop_reason, str) else Finish.EOS
         tokens, total = len(drawn.token_ids), drawn.cumulative_logprob
         mean = total / tokens if total is not None and tokens else None
-        return Completion(drawn.text, finish, replace(prompt, completion=tokens), mean)
+        first = drawn.logprobs[0].values() if labels and drawn.logprobs else ()
+        text, logprob = said(drawn.text, mean, labels, ((one.decoded_token or "", one.logprob) for one in first))
+        return Completion(text, finish, replace(prompt, completion=tokens), logprob)
 
     def _failure(self, error: Exception) -> CallError:
         said = re.sub(r"\s+", " ", str(error))[:300] or type(error).__name__

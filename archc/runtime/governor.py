@@ -79,6 +79,7 @@ class Governor:
         path: tuple[int, ...] = (),
         schema: str | None,
         logprobs: bool,
+        labels: tuple[str, ...] = (),
         urgency: int = 0,
         sparing: bool = False,
         heard: Heard | None = None,
@@ -90,10 +91,10 @@ class Governor:
         Raises RunError where nothing can go on: the journal is broken, a server does not keep to what it is told.
         """
         lane = query.lanes[model]
-        calls = CallSet(lane.fingerprint, messages, sampling, schema, logprobs, query.seed, (node.site, *path))
-        request = Request(
-            messages, sampling, (), Purpose(node.op.name, prompt, query.question[-1].content), schema, logprobs
-        )
+        site = (node.site, *path)
+        calls = CallSet(lane.fingerprint, messages, sampling, schema, logprobs, query.seed, site, labels)
+        purpose = Purpose(node.op.name, prompt, query.question[-1].content)
+        request = Request(messages, sampling, (), purpose, schema, logprobs, labels)
         batch = Batch(lane, node, query, request, tuple(calls.samples(first, n)), urgency, path)
         samples = Told(batch.keys, heard)
         samples.update(self._known(batch))

@@ -34,6 +34,7 @@ class CallSet:
     """The run's seed."""
     site: tuple[int, ...]
     """The asking node's site, and the turns of the loops around it."""
+    labels: tuple[str, ...] = ()
 
     def samples(self, first: int, n: int) -> list[SampleId]:
         """Samples `first` … `first + n - 1`.
@@ -49,6 +50,7 @@ class CallSet:
             self.logprobs,
             self.seed,
             self.site[0] if len(self.site) == 1 else self.site,
+            *self.labels,
         ]
         common = sha256(json.dumps(content).encode())
         base = int.from_bytes(common.digest()[:4]) & 0x3FFFFFFF

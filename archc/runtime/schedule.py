@@ -221,6 +221,7 @@ class NodeRun:
         first: int = 0,
         schema: str | None = None,
         logprobs: bool = False,
+        labels: tuple[str, ...] = (),
     ) -> tuple[Completion | Failed, ...]:
         """See `archc.calls.Ask`."""
         path, copy = self._frame.path, self._frame.copy
@@ -239,6 +240,7 @@ class NodeRun:
             path=path,
             schema=schema,
             logprobs=logprobs,
+            labels=labels,
             urgency=self._behind,
             sparing=self._node.op.samples > 0 and self._frame.outer is None,
         )

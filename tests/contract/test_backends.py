@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import math
 import os
 import re
 import socket
@@ -16,7 +17,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,22 @@ def test_the_likeliest_text_may_be_asked_for_several_times(running: Running) -> 
 def test_answers_have_log_probabilities(running: Running) -> None:
     (drawn,) = running.ask(asked(1, 2))
     assert all(one.logprob is not None and -20 < one.logprob <= 0 for one in drawn)
+
+
+def test_the_likelier_of_two_labels_is_told_with_its_share(running: Running) -> None:
+    def labelled(text: str, labels: tuple[str, ...] = ("yes", "no")) -> Completion:
+        request = asked(1, text=text, temperature=0.0, max_tokens=1)
+        return only(running.ask(replace(request, logprobs=False, labels=labels)))
+
+    told = labelled("Is the sky blue on a clear day? Reply with one word, yes or no.")
+    turned = labelled("Is the sky blue on a clear day? Reply with one word, yes or no.", ("no", "yes"))
+    assert told.text in ("yes", "no")
+    assert told.logprob is not None
+    assert math.log(0.5) <= told.logprob <= 0
+    assert told.usage.completion == 1
+    if running.kind != "simulated":  # whose world goes by the order of labels
+        assert (turned.text, turned.logprob) == (told.text, pytest.approx(told.logprob, abs=0.1))
+        assert labelled("Name a colour.", ("qqq", "zzz")).logprob is None
 
 
 def test_a_text_ends_where_it_must(running: Running) -> None:

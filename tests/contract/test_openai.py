@@ -45,6 +45,14 @@ def test_a_request_says_all_that_was_asked_for() -> None:
     }
 
 
+def test_labels_are_asked_for_by_the_likeliest_tokens() -> None:
+    _, server = drawn("Yes", asked(labels=("yes", "no")))
+    assert {key: server.requests[0].body[key] for key in ("logprobs", "top_logprobs")} == {
+        "logprobs": True,
+        "top_logprobs": 20,
+    }
+
+
 @pytest.mark.parametrize(
     ("choice", "told"),
     [("structured_outputs", {"json": {"type": "object"}}), ("guided_json", {"type": "object"}), ("none", None)],

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import import_module
 from math import sqrt
 from pathlib import Path
@@ -190,6 +192,17 @@ def test_logprobs_are_negative_and_higher_for_right_answers() -> None:
     assert wrong < right < 0
     assert min(by_right[True]) < max(by_right[False]) < 0
     assert draw(model(), asked())[0].logprob is None
+
+
+@pytest.mark.parametrize(("shown", "right"), [(RIGHT, True), (WRONG, False)])
+def test_labels_are_right_at_the_rate_of_judgement_and_more_likely_than_not(shown: str, right: bool) -> None:
+    said = []
+    for seed in range(800):
+        (one,) = draw(model(judgement=0.8, seed=seed), replace(asked(shown), labels=("yes", "no")))
+        said.append((one.text == "yes") == right)
+        assert one.logprob is not None
+        assert math.log(0.5) <= one.logprob <= 0
+    assert_rate(sum(said), 800, 0.8)
 
 
 # ---- judges

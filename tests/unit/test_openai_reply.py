@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -195,6 +196,37 @@ def test_split_usage_adds_up(prompt: int, completion: int, cached: int, texts: l
 def test_the_mean_logprob_leaves_out_what_is_no_number(content: str, mean: float | None) -> None:
     raw = '{"choices": [{"message": {"content": "a"}, "logprobs": {"content": ' + content + "}}]}"
     assert read(raw.encode())[0].logprob == mean
+
+
+@pytest.mark.parametrize(
+    ("tokens", "label", "share"),
+    [
+        ({"Yes": 0.6, " yes": 0.1, "No": 0.1, "Well": 0.2}, "yes", 0.875),
+        ({" NO": 0.3, "Yes": 0.1, "yesterday": 0.6}, "no", 0.75),
+        ({"\u0120no": 0.01, "Maybe": 0.9}, "no", 1.0),
+        ({"Maybe": 0.9}, "As it was", None),
+        ({}, "As it was", None),
+    ],
+)
+def test_a_label_has_its_share_of_what_all_labels_have(
+    tokens: dict[str, float], label: str, share: float | None
+) -> None:
+    told = [{"token": token, "logprob": math.log(p)} for token, p in tokens.items()]
+    odd = [{"token": "yes", "logprob": None}, {"token": "no"}, {"logprob": -1.0}, 7, {"token": "no", "logprob": 1e9}]
+    choice = {"message": {"content": "As it was"}, "logprobs": {"content": [{"top_logprobs": told + odd}]}}
+    raw = json.dumps({"choices": [choice]}).encode()
+    (one,) = read_completions(raw, MESSAGES, 1, PEER, labels=("yes", "no"))
+
+    assert one.text == label
+    assert one.logprob == (None if share is None else pytest.approx(math.log(share)))
+
+
+@pytest.mark.parametrize("content", ["null", "[]", "[7]", '[{"top_logprobs": 7}]', '[{"top_logprobs": [[]]}]'])
+def test_a_server_that_tells_no_tokens_has_told_no_label(content: str) -> None:
+    raw = '{"choices": [{"message": {"content": "a"}, "logprobs": {"content": ' + content + "}}]}"
+    (one,) = read_completions(raw.encode(), MESSAGES, 1, PEER, labels=("yes", "no"))
+
+    assert (one.text, one.logprob) == ("a", None)
 
 
 @pytest.mark.parametrize(

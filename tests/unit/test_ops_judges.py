@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from archc.calls import Conversation, Failed, FailureKind
+from archc.calls import Completion, Conversation, Failed, FailureKind, Finish
 from archc.ir.op import Op
 from archc.ir.shape import Shape
 from archc.ops.critique import Critique, Critiques
@@ -193,6 +194,8 @@ OPS: list[Op] = [
     WriteTests(model="m"),
     *(Evaluate(model="m", policy=policy, k=2) for policy in ("top_k", "all_pass", "first_k")),
     Evaluate(model="m", repair=False),
+    Verify(model="m", by="likelihood", votes=2),
+    Verify(model="m", by="likelihood", reason=False),
     Score(model="m", votes=3),
     Score(by="logprob"),
     Extract(kind="number"),
@@ -234,6 +237,47 @@ def test_prices_and_sizes_hold(op: Op, reply: str | Failed) -> None:
     if op.annotates:
         assert [c.parts for c in after.candidates] == [c.parts for c in before.candidates]
         assert (op.shape(shape).size, op.shape(shape).tokens) == (shape.size, shape.tokens)
+
+
+LIKELY = {"alpha": ("yes", 0.9), "beta": ("yes", 0.6), "gamma": ("no", 0.8), "delta": ("Perhaps", None)}
+
+
+def likely(model: str, messages: Conversation, prompt: str, index: int) -> str | Completion:
+    if prompt == "reason":
+        return "It may be so."
+    text, share = next(said for word, said in LIKELY.items() if word in messages[-1].content)
+    return Completion(text, Finish.LENGTH, logprob=share and math.log(share))
+
+
+def test_by_likelihood_the_score_is_how_likely_a_yes_is() -> None:
+    ctx = ScriptedContext("2+2?", likely)
+    after = run(Verify(model="m", by="likelihood", reason=False), ctx, candidates(*LIKELY))
+
+    assert [c.text for c in after.candidates] == ["alpha", "beta"]
+    assert [c.score for c in after.candidates] == pytest.approx([0.9, 0.6])
+    assert [a.sampling.max_tokens for a in ctx.asked] == [1] * 4
+    assert [note["reason"] for event, note in ctx.notes if event == "failed"] == [
+        "the model said neither yes nor no: 'Perhaps'"
+    ]
+    everything = run(Verify(model="m", by="likelihood", filter=False), ctx, candidates(*LIKELY))
+    assert [c.score for c in everything.candidates] == pytest.approx([0.9, 0.6, 0.2, 0.0])
+
+
+def test_votes_by_likelihood_are_averaged_and_need_reasons_that_differ() -> None:
+    def by_vote(model: str, messages: Conversation, prompt: str, index: int) -> str | Completion:
+        share = [0.9, 0.3, 0.4][index]
+        return (
+            "hm"
+            if prompt == "reason"
+            else Completion("yes" if share > 0.5 else "no", logprob=math.log(max(share, 1 - share)))
+        )
+
+    after = run(Verify(model="m", by="likelihood", votes=3), ScriptedContext("2+2?", by_vote), candidates("a"))
+
+    assert after.candidates[0].score == pytest.approx((0.9 + 0.3 + 0.4) / 3)
+    assert after.candidates[0].verdict == Verdict(True, "0.900 for yes\n0.300 for yes\n0.400 for yes", 1, 3)
+    with pytest.raises(ValidationError, match="all votes are the same"):
+        Verify(model="m", by="likelihood", votes=2, reason=False)
 
 
 def test_schemas_are_as_short_as_repairs_count_on() -> None:
