@@ -111,7 +111,10 @@ def read_completions(
     usages += [_like(usages[0], texts[0], text, max_tokens) for text in texts[len(usages) :]]
     done = []
     for (text, finish), usage, choice in zip(drawn, usages, choices, strict=True):
-        first = _first_tokens(choice.logprobs) if labels else ()
+        first = _first_tokens(choice.logprobs) if labels else []
+        if labels and not first:
+            reason = f"{peer} does not tell which tokens are likeliest (`top_logprobs`)"
+            raise CallError(FailureKind.BAD_REQUEST, reason, billed=True)
         word, logprob = said(text, _mean_logprob(choice.logprobs), labels, first)
         done.append(Completion(word, finish, usage, logprob, peer.url))
     return tuple(done)

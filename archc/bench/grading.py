@@ -122,6 +122,7 @@ class Grading:
             "seconds": round(run.seconds, 6),
             "error": error,
             "text": run.text,
+            **({"troubles": troubles} if (troubles := _troubles(run)) else {}),
             **({"pool": pool} if pool else {}),
             **({"judge": self.judging.spent_on(item, whose)} if self.judging else {}),
             **({"turns": [one.text for one in (*run.earlier, run)]} if run.earlier else {}),
@@ -133,3 +134,13 @@ class Grading:
         for text in dict.fromkeys(text for text, _ in entries if text not in known):
             known[text] = (await self.grade(text, item)).correct
         return [{**entry, "correct": known[text]} for text, entry in entries]
+
+
+def _troubles(run: Run) -> dict[str, str]:
+    """What went wrong on the way to an answer without ending it, by the node: each once, with a reason."""
+    found: dict[str, str] = {}
+    for event in (event for one in (*run.earlier, run) for event in one.notes if event["event"] == "note"):
+        if event["note"] in ("failed", "degraded"):
+            what = event["fallback"] if event["note"] == "degraded" else f"{event['what']} failed"
+            found.setdefault(f"{event['node']}: {what}", event["reason"])
+    return found

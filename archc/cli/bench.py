@@ -285,6 +285,8 @@ def _told(order: Order, outcome: Outcome) -> str:
     if others := {status: count for status, count in summary["status"].items() if status != "ok"}:
         lines.append(", ".join(f"{count} {status}" for status, count in others.items()))
         lines += [f"  {count} × {reason}" for reason, count in summary["errors"].items()]
+    for one in summary.get("troubles", ()):
+        lines.append(f"in {one['items']} of {summary['answered']} items, {one['what']}: {one['reason']}")
     if order.task.noise:
         lines.append(f"labels: {order.task.noise}")
     return "\n".join([*lines, f"run in {order.folder}"])

@@ -103,6 +103,22 @@ def test_the_same_command_goes_on_and_a_higher_limit_asks_the_rest(bench: Bench)
     assert len({r["id"] for r in bench.lines("one")}) == 12
 
 
+def test_what_went_wrong_without_ending_an_answer_is_told(bench: Bench) -> None:
+    spec = json.loads((bench.folder / "one.yaml").read_text())
+    spec["models"]["j"] = {"backend": "simulated", "script": ["I could not say."]}
+    spec["pipeline"].append({"verify": {"model": "j", "reason": False}})
+    bench.write("judged.yaml", json.dumps(spec))
+    ended, fine = bench.run("judged"), bench.run("one")
+    told = bench.json("judged", "summary.json")["troubles"]
+
+    assert (ended.code, told[0]["items"], told[0]["what"]) == (0, 20, "verify: verdict failed")
+    assert "in 20 of 20 items, verify: verdict failed: not a judgement: 'I could not say.'" in ended.out
+    assert "verify: no answer was approved; all go on" in {one["what"] for one in told}
+    assert bench.lines("judged")[0]["troubles"]["verify: verdict failed"] == told[0]["reason"]
+    assert "items, " not in fine.out
+    assert "troubles" not in bench.json("one", "summary.json")
+
+
 def test_a_torn_line_is_asked_again(bench: Bench) -> None:
     bench.run("one")
     whole = bench.lines("one")

@@ -205,7 +205,6 @@ def test_the_mean_logprob_leaves_out_what_is_no_number(content: str, mean: float
         ({" NO": 0.3, "Yes": 0.1, "yesterday": 0.6}, "no", 0.75),
         ({"\u0120no": 0.01, "Maybe": 0.9}, "no", 1.0),
         ({"Maybe": 0.9}, "As it was", None),
-        ({}, "As it was", None),
     ],
 )
 def test_a_label_has_its_share_of_what_all_labels_have(
@@ -222,11 +221,12 @@ def test_a_label_has_its_share_of_what_all_labels_have(
 
 
 @pytest.mark.parametrize("content", ["null", "[]", "[7]", '[{"top_logprobs": 7}]', '[{"top_logprobs": [[]]}]'])
-def test_a_server_that_tells_no_tokens_has_told_no_label(content: str) -> None:
+def test_a_server_that_tells_no_tokens_cannot_choose_labels(content: str) -> None:
     raw = '{"choices": [{"message": {"content": "a"}, "logprobs": {"content": ' + content + "}}]}"
-    (one,) = read_completions(raw.encode(), MESSAGES, 1, PEER, labels=("yes", "no"))
+    with pytest.raises(CallError, match="does not tell which tokens are likeliest") as raised:
+        read_completions(raw.encode(), MESSAGES, 1, PEER, labels=("yes", "no"))
 
-    assert (one.text, one.logprob) == ("a", None)
+    assert (raised.value.failed.kind, raised.value.billed) == (FailureKind.BAD_REQUEST, True)
 
 
 @pytest.mark.parametrize(
