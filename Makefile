@@ -42,6 +42,7 @@ bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks.journal
 	$(BIN)/python -m benchmarks.sandbox
 	$(BIN)/python -m benchmarks.search --seeds 3
+	$(BIN)/python -m benchmarks.bank
 
 # After a change of dependencies: pins every package, with hashes, for all platforms.
 lock: $(VENV)/dev
