@@ -2,9 +2,9 @@
 
 python -m benchmarks.bank [--items N] [--trials N] [--seeds N]
 
-`search/small-models.arch` with simulated models, a fifth of the items for the search, all else as `archc search` does by
-itself. Three counts: what was bought, what the answers would have cost without the sample bank, and what all architectures
-on all items of the search would have cost without races, too.
+`search/small-models.arch` with simulated models, a fifth of the items for the search, all else as `archc search` does
+by itself. Three counts: what was bought, what the answers would have cost without the sample bank, and what all
+architectures on all items of the search would have cost without races, too.
 """
 
 from __future__ import annotations
