@@ -29,17 +29,24 @@ Rival = tuple[str, Comparison]
 
 
 async def baselines(
-    order: Order, tokens: float, compiled: Callable[[str], Plan], measured: Callable[[Order], Awaitable[Outcome]]
+    order: Order,
+    tokens: float,
+    compiled: Callable[[str], Plan],
+    measured: Callable[[Order], Awaitable[Outcome]],
+    model: str = "",
 ) -> AsyncIterator[Rival]:
     """One greedy answer; self-consistency and best-of-n with as many samples as cost `tokens` an item.
 
-    Each against the order. `compiled` makes a plan of the order's spec with another pipeline. What samples they share
-    comes from the journal. A spec whose answers come from no `generate`, but from an op of another package, has none.
+    Each against the order, by its first `generate`, or the first of the `model`. `compiled` makes a plan of the order's
+    spec with another pipeline. What samples they share comes from the journal. A spec whose answers come from no
+    `generate`, but from an op of another package, has none.
     """
-    drawn = next((node.op for node in order.plan.graph.every if node.op.name == "generate"), None)
-    if drawn is None:
+    drawn = [node.op for node in order.plan.graph.every if node.op.name == "generate"]
+    if not drawn:
         return
-    generate = drawn.model_dump(mode="json", exclude_defaults=True, exclude=_OF_THE_SPEC)
+    chosen = next((op for op in drawn if model in op.models.values()), drawn[0])
+    generate = chosen.model_dump(mode="json", exclude_defaults=True, exclude=_OF_THE_SPEC)
+    generate["model"] = model or generate["model"]
     score = _scoring(order.plan.graph, generate["model"])
 
     async def run(name: str, n: int, steps: list[Any], **changed: Any) -> Rival:

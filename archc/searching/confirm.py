@@ -140,15 +140,17 @@ async def _rivals(
             short.add(one.folder.name)
         return outcome
 
+    model = ""
     if len(singles) > 1:  # else the greedy baseline is just that
         single = max(singles, key=lambda trial: sum(record["correct"] for record in trial.records))
+        [model] = single.plan.graph.asked
         one = replace(at, plan=single.plan, folder=at.folder / "baselines" / "best-single-model")
         await noted(one)
         if not short:
-            yield beside(f"best single model ({_asked(single)})", one)
+            yield beside(f"best single model ({model})", one)
     records = winner.measured.records.values()
     tokens = sum(record["tokens"] for record in records) / len(records)
-    async for name, _ in baselines(at, tokens, compiled, noted):
+    async for name, _ in baselines(at, tokens, compiled, noted, model):
         if name not in short:
             yield beside(name, asked[name])
 
@@ -162,10 +164,6 @@ async def _singles(order: Order, course: Course, winner: Trial) -> list[Trial]:
         if await course.measure(trial, len(order.split[0])):
             trials.append(trial)
     return trials
-
-
-def _asked(single: Trial) -> str:
-    return ", ".join(single.plan.graph.asked)
 
 
 def _order(order: Order, folder: Folder, plan: Plan, name: str, items: Sequence[Item]) -> bench.Order:

@@ -132,6 +132,23 @@ def test_baselines_are_compared_by_what_is_searched_for(search: Search) -> None:
     assert "accuracy - 0.2 * calls [" in said
 
 
+def test_baselines_ask_the_best_model_and_not_the_first(search: Search) -> None:
+    known = json.dumps({question + PROMPT: answer for question, answer in ANSWERS.items()})
+    text = f"""
+    model weak = simulated("weak", skill=0.2, answers={known})
+    model strong = simulated("strong", skill=0.8, answers={known})
+    (generate(weak, n={{1 | 2}}, temperature=0.9) & generate(strong, n=2)) -> extract(number) -> vote
+    """
+    search.write("space.arch", text)
+    search("--trials", "2", "--budget", "calls=9000")
+    runs = [json.loads(path.read_text()) for path in search.folder.glob("found/confirm/*/baselines/*/manifest.json")]
+
+    assert len(runs) >= 4
+    for run in runs:
+        [pipeline] = [said for said in run["recipe"]["set"] if said.startswith("pipeline=")]
+        assert json.loads(pipeline.partition("=")[2])[0]["generate"]["model"] == "strong"
+
+
 @pytest.mark.parametrize("calls", [200, 700, 2500])
 def test_it_never_spends_more_than_its_budget_and_uses_it(search: Search, calls: int) -> None:
     search("--budget", f"calls={calls}")
