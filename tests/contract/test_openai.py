@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 import pytest
@@ -46,7 +47,11 @@ def test_a_request_says_all_that_was_asked_for() -> None:
 
 
 def test_labels_are_asked_for_by_the_likeliest_tokens() -> None:
-    _, server = drawn("Yes", asked(labels=("yes", "no")))
+    told = [{"token": "Yes", "logprob": -0.5}, {"token": "No", "logprob": -1.5}]
+    body = completion("Yes")
+    body["choices"][0]["logprobs"] = {"content": [{"token": "Yes", "logprob": -0.5, "top_logprobs": told}]}
+    ((one,), server) = drawn(body, asked(labels=("yes", "no")))
+    assert (one.text, one.logprob) == ("yes", pytest.approx(-math.log(1 + math.exp(-1))))
     assert {key: server.requests[0].body[key] for key in ("logprobs", "top_logprobs")} == {
         "logprobs": True,
         "top_logprobs": 20,

@@ -154,7 +154,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     | {"temperature": 0.0, "by": "list", "top_k": None, "use_critiques": True, "always": False, "repair": True},
     "verify": {key: value for key, value in _ALL.items() if key != "prompt"}
     | {"first_k": None, "votes": 1, "reason": True, "filter": True, "reason_prompt": None, "verdict_prompt": None}
-    | {"repair": True, "by": "judge", "seconds": 5.0, "code_prompt": None},
+    | {"repair": True, "by": "judge", "seconds": 5.0, "code_prompt": None, "likelihood_prompt": None},
     "write_tests": _ALL | {"n": 5, "repair": True, "kind": "statements", "code_prompt": None},
     "evaluate": _ALL
     | {"temperature": 0.0, "policy": "top_k", "k": 1, "repair": True, "by": "judge", "given": False, "seconds": 3.0},
