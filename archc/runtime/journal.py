@@ -54,10 +54,8 @@ class Journal:
             self._reader.close()
             raise
         self._store.owner = name
-        self._gathered: list[_Write] = []
-        """What came since the event loop last went round: it is handed over at once, since waking a thread costs."""
-        self._queue: queue.SimpleQueue[list[_Write] | None] = queue.SimpleQueue()
-        self._queue.put([(Store.bury_the_dead, None)])
+        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._queue.put((Store.bury_the_dead, None))
         self._writer = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self._writer.start()
 
@@ -125,20 +123,19 @@ class Journal:
 
     def ask(self, run: str, query: str, question: str) -> None:
         """Notes that a query begins, before anything that is written later."""
-        self._gather(lambda store: store.ask(run, query, question))
+        self._queue.put((lambda store: store.ask(run, query, question), None))
 
     def fail(self, run: str, query: str, failed: Mapping[str, Failed], whole: bool) -> None:
         """Notes what stands in the place of samples, before anything that is written later."""
-        self._gather(lambda store: store.fail(run, query, failed, whole))
+        self._queue.put((lambda store: store.fail(run, query, failed, whole), None))
 
     def answer(self, run: str, query: str, result: str) -> None:
         """Notes what a query came to, before anything that is written later."""
-        self._gather(lambda store: store.answer(run, query, result))
+        self._queue.put((lambda store: store.answer(run, query, result), None))
 
     def close(self) -> None:
         """Commits what is left and closes the file. May be called twice."""
         if self._writer.is_alive():
-            self._hand_over()
             self._queue.put(None)
             self._writer.join()
         self._owner.close()
@@ -150,23 +147,13 @@ class Journal:
 
     def _put(self, job: Callable[[Store], T]) -> _Written[T]:
         done: _Written[T] = _Written(loop=asyncio.get_running_loop())
-        self._gather(job, done)
+        self._queue.put((job, done))
         return done
-
-    def _gather(self, job: _Job, done: asyncio.Future[Any] | None = None) -> None:
-        if not self._gathered:
-            asyncio.get_running_loop().call_soon(self._hand_over)
-        self._gathered.append((job, done))
-
-    def _hand_over(self) -> None:
-        if self._gathered:
-            self._queue.put(self._gathered)
-            self._gathered = []
 
     def _write_all(self) -> None:
         while (first := self._queue.get()) is not None:
             batch = [first, *self._drain()]
-            writes = [write for gathered in batch if gathered is not None for write in gathered]
+            writes = [write for write in batch if write is not None]
             results = self._commit([job for job, _ in writes])
             waiting = [(done, result) for (_, done), result in zip(writes, results, strict=True) if done]
             if waiting:
@@ -175,8 +162,8 @@ class Journal:
             if None in batch:
                 return
 
-    def _drain(self) -> list[list[_Write] | None]:
-        gathered: list[list[_Write] | None] = []
+    def _drain(self) -> list[_Write | None]:
+        gathered = []
         while True:
             try:
                 gathered.append(self._queue.get_nowait())
