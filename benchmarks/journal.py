@@ -73,7 +73,7 @@ def main() -> None:
         keys = [key(rng.randrange(CALLS)) for _ in range(20_000)]
         began = time.perf_counter()
         for one in keys:
-            journal.get(one)
+            journal.find([one])
         print(f"look-up: {1e6 * (time.perf_counter() - began) / len(keys):.0f} µs")
         journal.close()
         shared = Path(folder) / "shared"
@@ -81,10 +81,10 @@ def main() -> None:
         for what, firsts in (("other calls", (0, CALLS)), ("the same calls", (10**6, 10**6))):
             began = time.perf_counter()
             rivals = [multiprocessing.Process(target=rival, args=(str(shared), first)) for first in firsts]
-            for one in rivals:
-                one.start()
-            for one in rivals:
-                one.join()
+            for process in rivals:
+                process.start()
+            for process in rivals:
+                process.join()
             seconds = time.perf_counter() - began
             print(f"two processes, {what}: {CALLS / seconds:,.0f} calls/s together, with their start")
 
