@@ -32,7 +32,7 @@ ENOUGH = 0.99
 """The share of the best value that counts as reached."""
 MOST = 400
 """Evaluations after which a sampler is stopped; it counts as having needed so many."""
-SEEDS = {"tpe": 3, "nsga2": 3, "archon-bo": 10}
+SEEDS = {"tpe": 3, "nsga2": 3}
 """Samplers that get fewer seeds, since their proposals take long."""
 
 

@@ -23,7 +23,7 @@ def said(
     sums = dict.fromkeys(labels, 0.0)
     for token, logprob in first:
         word = token.strip(" \t\n\"'*.\u2581\u0120").lower()
-        if word in sums and logprob <= 1.0:  # NaN is not
+        if word in sums:
             sums[word] += math.exp(max(-700.0, logprob))
     best = max(sums, key=lambda label: sums[label])
     return (best, math.log(sums[best] / sum(sums.values()))) if sums[best] > 0 else (text, None)

@@ -238,11 +238,11 @@ def _first_tokens(logprobs: object) -> list[tuple[str, float]]:
     entries = logprobs.get("content") if isinstance(logprobs, dict) else None
     first = entries[0] if isinstance(entries, list) and entries else None
     told = first.get("top_logprobs") if isinstance(first, dict) else None
-    found = []
+    found: list[tuple[str, float]] = []
     for one in told if isinstance(told, list) else []:
-        token, logprob = (one.get("token"), one.get("logprob")) if isinstance(one, dict) else (None, None)
-        if isinstance(token, str) and isinstance(logprob, (int, float)):
-            found.append((token, float(logprob)))
+        token, value = (one.get("token"), _mean_logprob({"content": [one]})) if isinstance(one, dict) else (None, None)
+        if isinstance(token, str) and value is not None:
+            found.append((token, value))
     return found
 
 

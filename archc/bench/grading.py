@@ -141,6 +141,8 @@ def _troubles(run: Run) -> dict[str, str]:
     found: dict[str, str] = {}
     for event in (event for one in (*run.earlier, run) for event in one.notes if event["event"] == "note"):
         if event["note"] in ("failed", "degraded"):
-            what = event["fallback"] if event["note"] == "degraded" else f"{event['what']} failed"
-            found.setdefault(f"{event['node']}: {what}", event["reason"])
+            what = (
+                event.get("fallback") or f"{event.get('what', 'something')} failed"
+            )  # ops of other packages note, too
+            found.setdefault(f"{event['node']}: {what}", event.get("reason", ""))
     return found

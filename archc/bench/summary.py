@@ -52,7 +52,7 @@ def summarised(records: Sequence[Record], items: int, metrics: Sequence[str] = (
         **({"judge": judge} if judged else {}),
         "status": dict(sorted(Counter(record["status"] for record in records).items())),
         "errors": dict(Counter(record["error"] for record in records if record["error"]).most_common(10)),
-        **({"troubles": troubles} if (troubles := _troubles(asked)) else {}),
+        **({"troubles": found} if (found := troubles(asked)) else {}),
         "per_item": {unit: sum(record[unit] for record in asked) / n for unit in ("calls", "tokens", "usd")},
         "total": {unit: sum(record[unit] for record in asked) for unit in ("calls", "cached", "tokens", "usd")},
         "seconds": {f"p{q}": percentile(fresh, q / 100) if fresh else None for q in (50, 90, 99)},
@@ -60,8 +60,13 @@ def summarised(records: Sequence[Record], items: int, metrics: Sequence[str] = (
     }
 
 
-def _troubles(records: Sequence[Record]) -> list[dict[str, Any]]:
-    """What went wrong without ending an answer: in how many items, the commonest first, and once why."""
+def told(trouble: Mapping[str, Any], of: int) -> str:
+    """A trouble for people, of so many answers."""
+    return f"in {trouble['items']} of {of} items, {trouble['what']}: {trouble['reason']}"
+
+
+def troubles(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """What went wrong without ending an answer: in how many of them, the commonest first, and once why."""
     each = [(what, reason) for record in records for what, reason in record.get("troubles", {}).items()]
     reasons = dict(reversed(each))
     counts = Counter(what for what, _ in each).most_common(_TROUBLES)

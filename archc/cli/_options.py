@@ -28,6 +28,10 @@ From = Annotated[
         help="How it is written, where its name does not tell: yaml, arch, archon, archon-compat, optillm, moa.",
     ),
 ]
+JudgedBy = Annotated[str, typer.Option(metavar="MODEL", help="Who compares answers: a model's entry, as in specs.")]
+Versus = Annotated[
+    Path | None, typer.Option(help="Answers to compare with: a run of the same task, or JSONL with id and answer.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 QuestionTokens = Annotated[int, typer.Option(min=1, help="The longest question to plan for, in tokens.")]
 Skip = Annotated[list[str], typer.Option("--skip", metavar="PASS", help="Leave this optimisation pass out.")]

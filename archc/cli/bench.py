@@ -22,10 +22,10 @@ from archc.bench.folder import Graded
 from archc.bench.judging import judge_for
 from archc.bench.measure import Order, Outcome, measure
 from archc.bench.metrics.intervals import Estimate
-from archc.bench.summary import Record, estimated, percent
+from archc.bench.summary import Record, estimated, percent, told
 from archc.bench.task import built_in, names
 from archc.cli._ending import EXHAUSTED, FAILED, INTERRUPTED, OK, show
-from archc.cli._options import AsJson, Choose, From, Sets, Skip, chosen
+from archc.cli._options import AsJson, Choose, From, JudgedBy, Sets, Skip, Versus, chosen
 from archc.cli._screen import BatchScreen
 from archc.cli._working import budget_of, fetching, run_loop, shown, tell_past, to_its_end
 from archc.planning.plan import Plan
@@ -66,12 +66,8 @@ def bench(
             "--baselines", help="Compare with one greedy answer, and with a vote and best-of-n for the same tokens."
         ),
     ] = False,
-    judge: Annotated[
-        str, typer.Option(metavar="MODEL", help="Who compares answers: a model's entry, as in specs.")
-    ] = "",
-    versus: Annotated[
-        Path | None, typer.Option(help="Answers to compare with: a run of the same task, or JSONL with id and answer.")
-    ] = None,
+    judge: JudgedBy = "",
+    versus: Versus = None,
     listed: Annotated[bool, typer.Option("--tasks", help="List the built-in tasks.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the summary.")] = False,
     as_json: AsJson = False,
@@ -250,9 +246,9 @@ def _pool(pool: dict[str, Any]) -> Iterator[str]:
         yield ", ".join(
             f"{_K.sub(str(at['k']), name)} {percent(Estimate(at['value'], at['low'], at['high']))}" for name, at in ends
         )
-    for name, told in pool.get("confidence", {}).items():
-        if area := told["auroc"]:
-            error = f", calibration error {told['ece']:.3f}" if "ece" in told else ""
+    for name, known in pool.get("confidence", {}).items():
+        if area := known["auroc"]:
+            error = f", calibration error {known['ece']:.3f}" if "ece" in known else ""
             interval = "" if area["low"] is None else f" [{area['low']:.2f}, {area['high']:.2f}]"
             yield f"{name} tells right from wrong: AUROC {area['value']:.2f}{interval}{error}"
 
@@ -285,8 +281,7 @@ def _told(order: Order, outcome: Outcome) -> str:
     if others := {status: count for status, count in summary["status"].items() if status != "ok"}:
         lines.append(", ".join(f"{count} {status}" for status, count in others.items()))
         lines += [f"  {count} × {reason}" for reason, count in summary["errors"].items()]
-    for one in summary.get("troubles", ()):
-        lines.append(f"in {one['items']} of {summary['answered']} items, {one['what']}: {one['reason']}")
+    lines += [told(trouble, summary["answered"]) for trouble in summary.get("troubles", ())]
     if order.task.noise:
         lines.append(f"labels: {order.task.noise}")
     return "\n".join([*lines, f"run in {order.folder}"])

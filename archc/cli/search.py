@@ -16,7 +16,7 @@ from archc.bench.summary import percent
 from archc.calls import Spend
 from archc.cli._ending import EXHAUSTED, INTERRUPTED, OK
 from archc.cli._files import replace_file
-from archc.cli._options import AsJson, Choose, From, Sets, chosen
+from archc.cli._options import AsJson, Choose, From, JudgedBy, Sets, Versus, chosen
 from archc.cli._working import budget_of, fetching, run_loop, shown, to_its_end
 from archc.report.search import search_report
 from archc.runtime.engine import Engine
@@ -71,12 +71,8 @@ def find(
     alpha: Annotated[float, typer.Option(min=0.0, max=1.0, help="How often an equal of the best is stopped.")] = 0.05,
     abreast: Annotated[int, typer.Option(min=1, help="Architectures proposed and measured at once.")] = 4,
     adviser: Annotated[str, typer.Option(metavar="MODEL", help="The spec's model that `llm` asks.")] = "",
-    judge: Annotated[
-        str, typer.Option(metavar="MODEL", help="Who compares answers: a model's entry, as in specs.")
-    ] = "",
-    versus: Annotated[
-        Path | None, typer.Option(help="Answers to compare with: a run of the same task, or JSONL with id and answer.")
-    ] = None,
+    judge: JudgedBy = "",
+    versus: Versus = None,
     data: Annotated[Path | None, typer.Option(envvar="ARCHC_DATA", help="Where the data of tasks lies.")] = None,
     slice: Annotated[str, typer.Option(help="A part of the task: `train`, `100:200`, `train[100:200]`.")] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="Take only so many items, drawn at random.")] = None,

@@ -16,6 +16,7 @@ from archc import api, errors
 from archc.bench.folder import write_json
 from archc.bench.grading import Grading
 from archc.bench.judging import Judging
+from archc.bench.summary import told, troubles
 from archc.calls import Spend
 from archc.diagnostics import SpecError
 from archc.planning.plan import Plan
@@ -210,7 +211,7 @@ def _summary(
     return {
         "said": said(order, trials, verdict),
         "ended": ended,
-        "notes": study.notes,
+        "notes": [*study.notes, *_troubles(trials)],
         "trials": len(trials),
         "complete": len(ranked(trials, order.aim)),
         "spent": {"calls": spent.calls, "tokens": spent.tokens, "usd": spent.usd},
@@ -223,6 +224,16 @@ def _summary(
         },
         "confirmation": confirm.as_json(verdict) if verdict else None,
     }
+
+
+def _troubles(trials: Sequence[Trial]) -> list[str]:
+    """What failed on the way to answers, by trial: one whose judge never answers is not what it seems."""
+    return [
+        f"trial {trial.number}: {told(trouble, trial.items)}"
+        for trial in trials
+        for trouble in troubles(trial.records)
+        if trouble["items"] == trial.items
+    ]
 
 
 def said(order: Order, trials: Sequence[Trial], verdict: Verdict | None) -> list[str]:

@@ -220,7 +220,16 @@ def test_a_label_has_its_share_of_what_all_labels_have(
     assert one.logprob == (None if share is None else pytest.approx(math.log(share)))
 
 
-@pytest.mark.parametrize("content", ["null", "[]", "[7]", '[{"top_logprobs": 7}]', '[{"top_logprobs": [[]]}]'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("null", "[]", "[7]", '[{"top_logprobs": 7}]', '[{"top_logprobs": [[]]}]'),
+        *(
+            f'[{{"top_logprobs": [{{"token": "yes", "logprob": {n}}}]}}]'
+            for n in ("NaN", "1e999", "true", "-" + "9" * 400)
+        ),
+    ],
+)
 def test_a_server_that_tells_no_tokens_cannot_choose_labels(content: str) -> None:
     raw = '{"choices": [{"message": {"content": "a"}, "logprobs": {"content": ' + content + "}}]}"
     with pytest.raises(CallError, match="does not tell which tokens are likeliest") as raised:

@@ -149,6 +149,18 @@ def test_baselines_ask_the_best_model_and_not_the_first(search: Search) -> None:
         assert json.loads(pipeline.partition("=")[2])[0]["generate"]["model"] == "strong"
 
 
+def test_a_trial_whose_judge_never_answers_is_told(search: Search) -> None:
+    text = (search.folder / "space.arch").read_text().replace("verify(weak)", "verify(mute, reason=false)")
+    search.write("space.arch", 'model mute = simulated("mute", script=["I could not say."])\n' + text)
+    ended = search("--budget", "calls=9000")
+    notes = search.json("summary.json")["notes"]
+    judged = {t["number"] for t in search.json("leaderboard.json")["trials"] if t["point"]["verify.on"]}
+
+    assert judged
+    assert {int(note.split(":")[0].removeprefix("trial ")) for note in notes} == judged
+    assert any("verify: verdict failed: not a judgement: 'I could not say.'" in line for line in ended.out.splitlines())
+
+
 @pytest.mark.parametrize("calls", [200, 700, 2500])
 def test_it_never_spends_more_than_its_budget_and_uses_it(search: Search, calls: int) -> None:
     search("--budget", f"calls={calls}")
