@@ -223,6 +223,7 @@ def test_the_bootstrap_has_the_values_of_another_implementation() -> None:
 def test_the_bootstrap_is_its_seed() -> None:
     assert bootstrap(SKEWED, 1, draws=200) == bootstrap(SKEWED, 1, draws=200)
     assert bootstrap(SKEWED, 1, draws=200) != bootstrap(SKEWED, 2, draws=200)
+    assert bootstrap(SKEWED[::-1], 1, draws=200) == bootstrap(SKEWED, 1, draws=200)  # answers come in any order
 
 
 def test_the_bootstrap_takes_any_statistic_and_leaves_out_what_it_cannot_judge() -> None:

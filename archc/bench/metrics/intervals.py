@@ -54,10 +54,12 @@ def bootstrap(
     leaving out each item once): Φ(z₀ + (z₀ + z)/(1 − a(z₀ + z))). Where the correction is not defined the percentiles
     stand as they are. If all items are equal the interval is a point: take `wilson` or `paired_rates` for rates. `of`
     may raise ValueError for a resample that it cannot judge (all items right, say); those are left out. The same seed
-    gives the same interval. ValueError without items or draws, and if more than half of the draws cannot be judged.
+    gives the same interval, in whatever order the items come. ValueError without items or draws, and if more than half
+    of the draws cannot be judged.
     """
     if not values or draws < 1:
         raise ValueError(f"{draws} draws of {len(values)} items")
+    values = sorted(values, key=repr)
     value, rng = of(values), random.Random(seed)
     drawn = sorted(_judged(of, (rng.choices(values, k=len(values)) for _ in range(draws))))
     if 2 * len(drawn) < draws:
