@@ -219,6 +219,10 @@ class CallError(Exception):
 class Capabilities:
     """What a backend can do; the compiler checks it against what the ops need."""
 
+    text: bool = True
+    """Texts that it writes."""
+    reward: bool = False
+    """A number for a conversation, as reward models give it."""
     n: bool = False
     """Several completions in one request."""
     logprobs: bool = False
@@ -227,6 +231,10 @@ class Capabilities:
     seed: bool = False
     context: int | None = None
     """Tokens that a prompt and its completion may have together, where that is known."""
+
+
+Capability = Literal["text", "logprobs", "reward"]
+"""What an op may require of its models, by its name in `Capabilities`."""
 
 
 class BackendOptions(BaseModel):

@@ -165,7 +165,8 @@ async def serve(
 
     server = Server(answer if callable(answer) else always, delay)
     app = web.Application(client_max_size=64 * 2**20)
-    app.router.add_post("/v1/chat/completions", server.handle)
+    for path in ("/v1/chat/completions", "/pooling", "/score"):
+        app.router.add_post(path, server.handle)
 
     async def publish(request: web.Request) -> web.Response:
         server.read.append(request.path)

@@ -114,7 +114,8 @@ def _evaluate(draw: st.DrawFn, state: State) -> Made:
 def _score(draw: st.DrawFn, state: State) -> Made:
     if Facet.LOGPROB in state.facets and draw(_YES):
         return {"by": "logprob"}, state.plus(Facet.SCORE)
-    return _asks(draw, votes=st.integers(1, 3), repair=_YES), state.plus(Facet.SCORE)
+    by = st.sampled_from(["judge", "reward"])
+    return _asks(draw, votes=st.integers(1, 3), repair=_YES, by=by), state.plus(Facet.SCORE)
 
 
 def _extract(draw: st.DrawFn, state: State) -> Made:

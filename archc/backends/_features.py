@@ -51,6 +51,7 @@ _FORMAT = {"type": "json_schema", "json_schema": {"name": "answer", "schema": _S
 _WORD = "archc"
 
 FEATURES: Mapping[str, Feature] = {
+    "text": Feature("writes texts", route=CHAT),
     # The two requests before the others are alike, so that the second one may find the first in the cache.
     "logprobs": Feature(
         "log-probabilities of what it writes",

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
@@ -21,6 +21,8 @@ from archc.backends._dialects import PLAIN, Dialect
 from archc.backends._labels import said
 from archc.calls import MESSAGE_TOKENS, CallError, Completion, Conversation, FailureKind, Finish, Usage
 from archc.secret import Secret
+
+T = TypeVar("T", bound=BaseModel)
 
 LONGEST_WAIT = 300.0
 """Seconds; a server that asks for more gets asked again after this."""
@@ -97,13 +99,7 @@ def read_completions(
     A choice whose text was withheld is empty and says so. With `labels` each is the one that is likeliest.
     The key is taken out of the texts, too: they go into other servers' prompts, the journal and reports.
     """
-    try:
-        reply = _Reply.model_validate_json(raw)
-        _DOUBLES.decode(raw.decode())
-    except ValidationError as error:
-        raise _bad_body(raw, error, peer) from None
-    except ValueError as error:
-        raise _bad(f"{peer} sent {peer.clean(str(error))}") from None
+    reply = checked(_Reply, raw, peer, "a chat completion")
     choices = _ordered(reply.choices)[:n]
     drawn = [_drawn(choice, peer.key, dialect.stop_key) for choice in choices]
     texts = [text for text, _ in drawn]
@@ -118,6 +114,18 @@ def read_completions(
         word, logprob = said(text, _mean_logprob(choice.logprobs), labels, first)
         done.append(Completion(word, finish, usage, logprob, peer.url))
     return tuple(done)
+
+
+def checked(kind: type[T], raw: bytes, peer: Peer, what: str) -> T:
+    """A good reply's body. Raises CallError where it is not `what` it should be, or says that something failed."""
+    try:
+        reply = kind.model_validate_json(raw)
+        _DOUBLES.decode(raw.decode())
+    except ValidationError as error:
+        raise _bad_body(raw, error, peer, what) from None
+    except ValueError as error:
+        raise bad_response(f"{peer} sent {peer.clean(str(error))}") from None
+    return reply
 
 
 def split_usage(usage: object, messages: Conversation, texts: Sequence[str]) -> list[Usage]:
@@ -190,12 +198,12 @@ _DOUBLES = json.JSONDecoder(object_pairs_hook=_without_doubles, parse_int=str, p
 
 def _ordered(choices: list[_Choice]) -> list[_Choice]:
     if not choices:
-        raise _bad("the reply has no choices")
+        raise bad_response("the reply has no choices")
     indexes = [choice.index for choice in choices if choice.index is not None]
     if not indexes:
         return choices
     if len(set(indexes)) < len(choices):
-        raise _bad("the reply's choices have the same index, or none")
+        raise bad_response("the reply's choices have the same index, or none")
     return sorted(choices, key=lambda choice: choice.index or 0)
 
 
@@ -208,7 +216,7 @@ def _like(first: Usage, its_text: str, text: str, most: int) -> Usage:
 def _drawn(choice: _Choice, key: Secret, stop_key: str) -> tuple[str, Finish]:
     message = choice.message
     if message.tool_calls or choice.finish_reason in _UNFINISHED:
-        raise _bad("the model called a tool or broke off")
+        raise bad_response("the model called a tool or broke off")
     finish = _FINISHES.get(choice.finish_reason or "", Finish.STOP)
     if finish is Finish.STOP and stop_key and not isinstance((choice.model_extra or {}).get(stop_key), str):
         finish = Finish.EOS
@@ -219,7 +227,7 @@ def _drawn(choice: _Choice, key: Secret, stop_key: str) -> tuple[str, Finish]:
     # A null text with `length` is a reasoning model that spent all its tokens on thinking: asking again costs the
     # same and gives the same, so it is not an error to retry.
     if finish in (Finish.STOP, Finish.EOS):
-        raise _bad("the reply has no text")
+        raise bad_response("the reply has no text")
     return "", finish
 
 
@@ -320,7 +328,7 @@ def _failure(status: int, headers: Mapping[str, str], about: str, peer: Peer) ->
     return CallError(kind, reason, billed=billed, retry_after=retry_after(headers))
 
 
-def _bad_body(raw: bytes, error: ValidationError, peer: Peer) -> CallError:
+def _bad_body(raw: bytes, error: ValidationError, peer: Peer, what: str) -> CallError:
     body = _json(raw)
     said = _message(body)
     if said:
@@ -331,13 +339,14 @@ def _bad_body(raw: bytes, error: ValidationError, peer: Peer) -> CallError:
             failure = _failure(code, {}, said, peer)
             failure.billed |= code >= 500  # what had been written by then may be charged
             return failure
-        return _bad(f"{peer} sent an error as its answer: {peer.clean(said)}")
+        return bad_response(f"{peer} sent an error as its answer: {peer.clean(said)}")
     wrong = error.errors(include_input=False, include_url=False, include_context=False)[0]
     where = "".join(f"{part}: " for part in wrong["loc"][-1:])
-    return _bad(f"{peer} sent what is not a chat completion: {where}{peer.clean(wrong['msg'], limit=120)}")
+    return bad_response(f"{peer} sent what is not {what}: {where}{peer.clean(wrong['msg'], limit=120)}")
 
 
-def _bad(reason: str) -> CallError:
+def bad_response(reason: str) -> CallError:
+    """The error that an answer is which makes no sense; it may have been billed."""
     return CallError(FailureKind.BAD_RESPONSE, reason, billed=True)
 
 

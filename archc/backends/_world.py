@@ -57,6 +57,12 @@ def is_right(text: str, truth: str) -> bool:
     return _line(said).strip("*$. ").casefold() == _line(truth).strip("*$. ").casefold()
 
 
+def reward(text: str, truth: str, judgement: float, rng: Random) -> float:
+    """What a reward model gives that takes an answer for what it is with probability `judgement`."""
+    looks = is_right(text, truth) == (rng.random() < judgement)
+    return rng.uniform(0.1, 3.0) * (1 if looks else -1)
+
+
 def filler(rng: Random, words: int) -> str:
     """Sentences of at least `words` words together, without a number or an answer in them."""
     said: list[str] = []

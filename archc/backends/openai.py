@@ -15,6 +15,7 @@ from pydantic_core import to_json
 from archc.address import Address
 from archc.backends import probe
 from archc.backends._engine import EngineOptions
+from archc.backends._features import CHAT
 from archc.backends._labels import LIKELIEST
 from archc.backends._openai_reply import Peer, Rejected, clean, read_completions, read_failure
 from archc.backends._reading import MAX_BYTES
@@ -101,6 +102,11 @@ class OpenAI(Backend):
 
     capabilities: ClassVar = Capabilities(n=True, logprobs=True, schema=True, seed=True)
 
+    @property
+    def route(self) -> str:
+        """Where requests go: `/v1/…` below the server's URL, all others beside that."""
+        return CHAT
+
     def __init__(
         self, model: str, options: Options, key_for: KeyFor, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
@@ -108,8 +114,8 @@ class OpenAI(Backend):
         self._options = options
         self._key_for = key_for
         self._clock = clock
-        self._takes_n = options.n
-        self._takes_schema = options.schema_field != "none"
+        self._takes_n = options.n and self.capabilities.n
+        self._takes_schema = options.schema_field != "none" and self.capabilities.schema
         self._refused: set[str] = set()
         """`seed` and the schemas that the server does not take."""
         self._replicas = Replicas((), clock)
@@ -119,7 +125,8 @@ class OpenAI(Backend):
     def known(cls, model: str, options: Options) -> Capabilities:
         """What all replicas can do, as far as was found out when they were last looked at."""
         found = [known for url in options.urls if (known := probe.recall(url, model))]
-        can = {name: all(k.features.get(name, True) for k in found) for name in ("n", "logprobs", "schema")}
+        may = [name for name in ("text", "reward", "n", "logprobs", "schema") if getattr(cls.capabilities, name)]
+        can = {name: all(k.features.get(name, True) for k in found) for name in may}
         contexts = [known.context for known in found if known.context]
         return replace(cls.capabilities, **can, context=min(contexts, default=None))
 
@@ -189,10 +196,17 @@ class OpenAI(Backend):
                 return done
 
     def _body(self, request: Request, seeds: tuple[int, ...], without: set[str]) -> bytes:
+        own = self.fields(request, seeds, without)
+        try:
+            return to_json({**self._options.extra_body, "model": self._model, **own})
+        except ValueError as error:
+            reason = f"the request can't be written as JSON: {clean(str(error), Secret())}"
+            raise CallError(FailureKind.BAD_REQUEST, reason) from None
+
+    def fields(self, request: Request, seeds: tuple[int, ...], without: set[str]) -> dict[str, Any]:
+        """What a request says; `without` names what the server does not take."""
         sampling = request.sampling
         body: dict[str, Any] = {
-            **self._options.extra_body,
-            "model": self._model,
             "messages": [{"role": m.role, "content": m.content} for m in request.messages],
             # Sent even where it is the usual 1.0: vLLM's default is whatever the model's makers wrote down.
             "top_p": sampling.top_p,
@@ -211,11 +225,7 @@ class OpenAI(Backend):
             body["top_logprobs"] = LIKELIEST
         if request.schema is not None and self._takes_schema and request.schema not in without:
             body |= self._constraint(request.schema)
-        try:
-            return to_json(body)
-        except ValueError as error:
-            reason = f"the request can't be written as JSON: {clean(str(error), Secret())}"
-            raise CallError(FailureKind.BAD_REQUEST, reason) from None
+        return body
 
     def _constraint(self, schema: str) -> dict[str, Any]:
         match self._options.schema_field:
@@ -281,8 +291,12 @@ class OpenAI(Backend):
             raise read_failure(reply.status, reply.headers, reply.body, peer)
         if len(reply.body) > MAX_BYTES:
             raise CallError(FailureKind.BAD_RESPONSE, f"{peer} sent more than {MAX_BYTES} bytes", billed=True)
-        most = request.sampling.max_tokens
-        return read_completions(reply.body, request.messages, n, peer, replica.known.dialect, most, request.labels)
+        return self.read(reply.body, request, n, replica)
+
+    def read(self, raw: bytes, request: Request, n: int, replica: Replica) -> tuple[Completion, ...]:
+        """The completions in a good reply. Raises CallError for whatever is none."""
+        dialect, most = replica.known.dialect, request.sampling.max_tokens
+        return read_completions(raw, request.messages, n, replica.peer, dialect, most, request.labels)
 
     def _replica(self, base_url: str) -> Replica:
         address = Address.parse(base_url)
@@ -293,4 +307,4 @@ class OpenAI(Backend):
         if not (key.isascii() and key.isprintable()) or " " in key:
             problem = "has characters that no key has"
             raise RunError(UnusableKey(place=address.place, variable=variable or "", problem=problem))
-        return Replica(Peer(self._model, base_url, Secret(key)), probe.place_of(base_url, "/v1/chat/completions"))
+        return Replica(Peer(self._model, base_url, Secret(key)), probe.place_of(base_url, self.route))

@@ -172,7 +172,7 @@ def _published(openapi: Mapping[str, Any]) -> dict[str, bool]:
     """What an OpenAPI description shows: fields of a chat request, and routes. Without one it shows nothing."""
     paths = _at(openapi, "paths")
     schemas = _at(openapi, "components.schemas")
-    if not isinstance(paths, dict) or not isinstance(schemas, dict) or "/v1/chat/completions" not in paths:
+    if not isinstance(paths, dict) or not isinstance(schemas, dict) or not paths.keys() & _SPEAKS:
         return {}
     asks = [s for name, s in schemas.items() if "chat" in name.lower() and "request" in name.lower()]
     fields = {key for s in asks if isinstance(s, dict) and isinstance(p := s.get("properties"), dict) for key in p}
@@ -181,6 +181,10 @@ def _published(openapi: Mapping[str, Any]) -> dict[str, bool]:
         for name, feature in FEATURES.items()
         if (feature.field and fields) or feature.route
     }
+
+
+_SPEAKS = {FEATURES[name].route for name in ("text", "reward")}
+"""A description with none of these routes is one of something else."""
 
 
 async def _ask(peek: Peek, model: str) -> dict[str, bool]:

@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, PositiveInt
 
 from archc.backends import _world_code
-from archc.backends._world import Judge, Scene, filler, is_right, wrong_answer
+from archc.backends._world import Judge, Scene, filler, is_right, reward, wrong_answer
 from archc.calls import (
     Backend,
     BackendOptions,
@@ -53,7 +53,7 @@ class Simulated(Backend):
     one with less is; `max_tokens` and `stop` only cut the text.
 
     A question that holds `def NAME(` is answered with a function; tests in Python are each right with probability
-    `judgement`, and checking programs as a judge is.
+    `judgement`, and checking programs as a judge is. As a reward model it gives more than 0 to what looks right to it.
 
     An answer drawn with other answers in view (fenced candidates: `fuse`, `refine`) is right with probability
     `max(skill, min(share, judgement))`, where `share` is the share of right ones among those shown.
@@ -84,7 +84,7 @@ class Simulated(Backend):
         verbosity: PositiveInt = 60
         """Words of an answer, about."""
 
-    capabilities: ClassVar = Capabilities(n=True, logprobs=True, schema=True, seed=True)
+    capabilities: ClassVar = Capabilities(reward=True, n=True, logprobs=True, schema=True, seed=True)
 
     def __init__(
         self,
@@ -147,6 +147,8 @@ class Simulated(Backend):
                 return Judge(request.schema, scene, options.judgement, rng).write()
             except (ValueError, TypeError) as error:
                 raise CallError(FailureKind.BAD_REQUEST, f"the schema can't be followed: {error}") from None
+        if request.purpose.prompt == "reward":
+            return repr(reward(request.messages[-1].content, scene.truth, options.judgement, rng))
         if request.purpose.prompt == "code":
             return self._code(request, scene, rng)
         if request.purpose.prompt in _REMARKS:

@@ -45,7 +45,7 @@ def _backend(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "about": _about(kind),
-        "capabilities": {k: getattr(able, k) for k in ("n", "logprobs", "schema", "seed")},
+        "capabilities": {k: getattr(able, k) for k in ("text", "reward", "n", "logprobs", "schema", "seed")},
         "parameters": _parameters(SharedOptions) + _parameters(kind.Options),
     }
 

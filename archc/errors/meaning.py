@@ -147,9 +147,10 @@ class MissingCapability(Diagnostic):
 
     title = "`{op}` needs {capability}, which the backend `{backend}` of `{model}` does not give"
     label = "needed here"
-    help = "use another backend for `{model}`, or drop the option"
+    help = "use another backend for `{model}`, such as {others}, or drop the option"
     op: str
     capability: str
+    others: str
     backend: str
     model: str
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationInfo, field_validator
 
-from archc.calls import MESSAGE_TOKENS, NOTHING, Ask, Conversation, Execute, Sampling, Spend
+from archc.calls import MESSAGE_TOKENS, NOTHING, Ask, Capability, Conversation, Execute, Sampling, Spend
 from archc.diagnostics import Diagnostic
 from archc.ir.shape import Shape
 from archc.prompts.reply import REPAIR_BYTES
@@ -204,9 +204,9 @@ class Op(BaseModel, abc.ABC):
         return not left
 
     @property
-    def needs_logprobs(self) -> bool:
-        """Whether its model must give log-probabilities."""
-        return False
+    def requires(self) -> frozenset[Capability]:
+        """What its model must be able to do."""
+        return frozenset({"text"})
 
     @property
     def executes(self) -> bool:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from archc import errors
+from archc import backends, errors
+from archc.calls import Capability
 from archc.diagnostics import Diagnostic, Label, SpecError
 from archc.ir.check import check
 from archc.ir.control import Control
@@ -60,6 +61,13 @@ def lower(spec: Spec, environ: Mapping[str, str], load: Loader = no_other, will_
     return graph
 
 
+def _gives(backend: str, capability: Capability) -> bool:
+    return bool(getattr(backends.backend_class(backend).capabilities, capability))
+
+
+_CAPABILITIES: Mapping[Capability, str] = {"text": "texts", "logprobs": "log-probabilities", "reward": "rewards"}
+"""As people call them."""
+
 MAX_ROUNDS = 100_000
 """How many rounds all loops may have together."""
 
@@ -80,13 +88,15 @@ def _capabilities(graph: Graph) -> list[Diagnostic]:
             span=node.span,
             also=(Label(model.span, "this model"),),
             op=node.op.name,
-            capability="log-probabilities",
+            capability=words,
+            others=" or ".join(f"`{name}`" for name in backends.names() if _gives(name, capability)),
             backend=model.shared.backend,
             model=model.name,
         )
         for node in graph.every
         for model in map(graph.model, node.op.models.values())
-        if node.op.needs_logprobs and not model.capabilities.logprobs
+        for capability, words in _CAPABILITIES.items()
+        if capability in node.op.requires and not getattr(model.capabilities, capability)
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, PositiveInt
 
-from archc.calls import Completion, Failed, Sampling
+from archc.calls import Capability, Completion, Failed, Sampling
 from archc.ir.drawn import candidate_of, with_system
 from archc.ir.op import Calls, Context, ModelOp
 from archc.ir.shape import Shape
@@ -61,8 +61,8 @@ class Generate(ModelOp):
         return self.batch or 0
 
     @property
-    def needs_logprobs(self) -> bool:
-        return self.logprobs
+    def requires(self) -> frozenset[Capability]:
+        return frozenset({"text", "logprobs"} if self.logprobs else {"text"})
 
     @property
     def sampling(self) -> Sampling:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from archc.calls import Failed
+from archc.calls import MESSAGE_TOKENS, Capability, Completion, Failed, FailureKind, Message, Sampling
 from archc.ir.elementwise import Elementwise
 from archc.ir.op import FENCE_TOKENS, Calls, Context, ModelName, ModelOp
 from archc.ir.shape import Shape
@@ -34,14 +34,23 @@ class Rating(Reply):
 _NUMBER = re.compile(r"(?:Score:\s*)?(10|[1-9])(?:\s?/\s?10)?\.?", re.IGNORECASE)
 
 
+def logistic(x: float) -> float:
+    """1 / (1 + exp(-x)), for any number and as exact at both ends."""
+    small = math.exp(-abs(x))
+    return (1.0 if x > 0 else small) / (1 + small)
+
+
 class Score(ModelOp, Elementwise):
     """Give each answer a score from 0 to 1; all stay.
 
     `by: judge` asks for 1 to 10, `votes` times per answer, and takes the mean of what can be read; an answer with no
-    readable judgement has no score and comes last wherever scores are compared. `by: logprob` asks nobody: the score
-    is the geometric mean probability of the answer's tokens.
+    readable judgement has no score and comes last wherever scores are compared. `by: reward` asks a reward model
+    (`backend: reward`) once per answer, as the conversation that the answer ends; the score is the logistic function of
+    its reward, as in a Bradley-Terry model. `by: logprob` asks nobody: the score is the geometric mean probability of
+    the answer's tokens.
 
-    Source: single-answer grading of LLM-as-a-judge (arXiv 2306.05685).
+    Source: single-answer grading of LLM-as-a-judge (arXiv 2306.05685); best-of-n by a trained verifier, Cobbe et al.
+    2021 (arXiv 2110.14168).
 
     Example:
         - generate: {model: small, n: 8}
@@ -50,21 +59,25 @@ class Score(ModelOp, Elementwise):
     """
 
     model: ModelName = ""
-    """A name from `models`; needed for `by: judge`."""
-    by: Literal["judge", "logprob"] = "judge"
-    """Who scores: a judge, or the log-probabilities that the answers have."""
+    """A name from `models`; not needed for `by: logprob`."""
+    by: Literal["judge", "reward", "logprob"] = "judge"
+    """Who scores: a judge by what it writes, a reward model, or the log-probabilities that the answers have."""
     votes: PositiveInt = 1
-    """Independent judgements per answer; their mean is the score."""
+    """Independent judgements per answer by a judge; their mean is the score."""
     repair: bool = True
-    """Whether an unreadable judgement is asked for once more."""
+    """Whether an unreadable judgement is asked for once more, by a judge."""
     prompt: str | None = None
     """Another prompt, with `{question}` and `{candidate}`."""
 
     @model_validator(mode="after")
-    def _a_judge_needs_a_model(self) -> Self:
-        if self.by == "judge" and not self.model:
-            raise ValueError("`by: judge` needs a `model`")
+    def _who_judges_is_a_model(self) -> Self:
+        if self.by != "logprob" and not self.model:
+            raise ValueError(f"`by: {self.by}` needs a `model`")
         return self
+
+    @property
+    def requires(self) -> frozenset[Capability]:
+        return frozenset({"reward" if self.by == "reward" else "text"})
 
     @property
     def needs(self) -> Facets:
@@ -84,18 +97,33 @@ class Score(ModelOp, Elementwise):
     def calls(self, before: Shape) -> tuple[Calls, ...]:
         if self.by == "logprob":
             return ()
+        if self.by == "reward":
+            most = before.question + before.tokens + 2 * MESSAGE_TOKENS
+            return (Calls(self.model, before.size, Interval(1, most), 1, most),)
         prices = self.price_with_repair("prompt", before.size * self.votes, before, before.tokens + FENCE_TOKENS)
         return prices if self.repair else prices[:1]
 
     def depth(self, before: Shape) -> Interval:
         if self.by == "logprob":
             return Interval(0, 0)
-        return before.size.at_most(1) * Interval(1, 2 if self.repair else 1)
+        return before.size.at_most(1) * Interval(1, 2 if self.repair and self.by == "judge" else 1)
 
     async def each(self, ctx: Context, candidate: Candidate, tests: tuple[str, ...]) -> Candidate:
         if self.by == "logprob":
             return replace(candidate, score=None if candidate.logprob is None else math.exp(candidate.logprob))
-        return replace(candidate, score=await self._judged(ctx, candidate))
+        scored = self._rewarded if self.by == "reward" else self._judged
+        return replace(candidate, score=await scored(ctx, candidate))
+
+    async def _rewarded(self, ctx: Context, candidate: Candidate) -> float | None:
+        said = (*ctx.question, Message("assistant", candidate.text))
+        [reply] = await ctx.ask(self.model, said, Sampling(temperature=0.0, max_tokens=1), prompt="reward")
+        if isinstance(reply, Completion):
+            try:
+                return logistic(float(reply.text))
+            except ValueError:
+                reply = Failed(FailureKind.UNPARSABLE, f"the reward is no number: {reply.text[:80]!r}")
+        ctx.note("failed", what="score", reason=reply.reason)
+        return None
 
     async def _judged(self, ctx: Context, candidate: Candidate) -> float | None:
         replies = await ask_reply(

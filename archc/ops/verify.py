@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from archc.calls import Completion, Failed, FailureKind, Limits, Sampling
+from archc.calls import Capability, Completion, Failed, FailureKind, Limits, Sampling
 from archc.ir.elementwise import Elementwise
 from archc.ir.op import FENCE_TOKENS, Calls, Context, ModelOp, together
 from archc.ir.shape import Shape
@@ -97,8 +97,8 @@ class Verify(ModelOp, Elementwise):
         return self
 
     @property
-    def needs_logprobs(self) -> bool:
-        return self.by == "likelihood"
+    def requires(self) -> frozenset[Capability]:
+        return frozenset({"text", "logprobs"} if self.by == "likelihood" else {"text"})
 
     @property
     def executes(self) -> bool:

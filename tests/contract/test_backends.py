@@ -112,13 +112,20 @@ def vllm_server() -> Iterator[tuple[str, str]]:
     if given := os.environ.get("ARCHC_VLLM_URL"):
         yield given, "smollm2"
         return
+    with started_vllm() as url:
+        yield url, "smollm2"
+
+
+@contextmanager
+def started_vllm(*more: str) -> Iterator[str]:
+    """The address of vLLM's server with the embedded model, as `smollm2`, started with more flags."""
     _needs_vllm()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     flags = f"--served-model-name smollm2 --enforce-eager --max-model-len 1024 --port {port}".split()
     # On processors vLLM 0.32 dies of a request with a seed whose prompt it reads in pieces.
-    flags += ["--no-enable-chunked-prefill", "--max-num-batched-tokens", "8192"]
+    flags += ["--no-enable-chunked-prefill", "--max-num-batched-tokens", "8192", *more]
     server = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(VLLM_MODEL), *flags]
     with process([*server, "--enable-prompt-tokens-details", "--uvicorn-log-level", "error"]) as running:
         url = f"http://127.0.0.1:{port}/v1"
@@ -126,7 +133,7 @@ def vllm_server() -> Iterator[tuple[str, str]]:
             with suppress(subprocess.TimeoutExpired):
                 running.wait(timeout=0.5)
                 pytest.fail("vLLM's server ended before it was up")
-        yield url, "smollm2"
+        yield url
 
 
 def _needs_vllm() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from archc.calls import Completion, Conversation, Failed, FailureKind, Finish
+from archc.calls import Completion, Conversation, Failed, FailureKind, Finish, Message
 from archc.ir.op import Op
 from archc.ir.shape import Shape
 from archc.ops.critique import Critique, Critiques
@@ -196,6 +196,7 @@ OPS: list[Op] = [
     Evaluate(model="m", repair=False),
     Verify(model="m", by="likelihood", votes=2),
     Verify(model="m", by="likelihood", reason=False),
+    Score(model="m", by="reward"),
     Score(model="m", votes=3),
     Score(by="logprob"),
     Extract(kind="number"),
@@ -278,6 +279,31 @@ def test_votes_by_likelihood_are_averaged_and_need_reasons_that_differ() -> None
     assert after.candidates[0].verdict == Verdict(True, "0.900 for yes\n0.300 for yes\n0.400 for yes", 1, 3)
     with pytest.raises(ValidationError, match="all votes are the same"):
         Verify(model="m", by="likelihood", votes=2, reason=False)
+
+
+REWARDS = {"alpha": "2.5", "beta": "-40.0", "gamma": "40.0", "delta": "no number"}
+
+
+def test_by_reward_each_answer_ends_the_conversation_that_is_scored() -> None:
+    def rewards(model: str, messages: Conversation, prompt: str, index: int) -> str | Failed:
+        text = messages[-1].content
+        return REWARDS.get(text, Failed(FailureKind.OVERLOAD, "full"))
+
+    earlier = (Message("user", "Hello"), Message("assistant", "Hi."), Message("user", "2+2?"))
+    ctx = ScriptedContext(earlier, rewards)
+    after = run(Score(model="m", by="reward"), ctx, candidates(*REWARDS, "epsilon"))
+
+    alpha, beta, gamma, *others = [c.score for c in after.candidates]
+    assert alpha == pytest.approx(1 / (1 + math.exp(-2.5)))
+    assert beta is not None
+    assert gamma is not None
+    assert 0 < beta < 1e-17 < gamma <= 1
+    assert others == [None, None]
+    assert ctx.asked[0].messages == (*earlier, Message("assistant", "alpha"))
+    reasons = [note["reason"] for event, note in ctx.notes if event == "failed"]
+    assert reasons == ["the reward is no number: 'no number'", "full"]
+    with pytest.raises(ValidationError, match="`by: reward` needs a `model`"):
+        Score(by="reward")
 
 
 def test_schemas_are_as_short_as_repairs_count_on() -> None:

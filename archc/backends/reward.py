@@ -1,0 +1,76 @@
+"""reward: a reward model behind a vLLM server, which gives a conversation a number where others write a text."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+from archc.backends._openai_reply import bad_response, checked, split_usage
+from archc.backends._replicas import Replica
+from archc.backends.openai import OpenAI
+from archc.calls import Capabilities, Completion, Message, Request
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+    data: list[FiniteFloat] | None = None
+    score: FiniteFloat | None = None
+
+
+class _Reply(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+    data: list[_Row] = Field(min_length=1, max_length=1)
+    usage: Any = None
+
+
+class Reward(OpenAI):
+    """A reward model behind one or more vLLM servers (`--runner pooling`): the larger its number, the better.
+
+    It is asked without the server's activation, so that what is nearly certain stays apart: a model with one label
+    gives its logit, as Bradley-Terry models are trained; one with two the logit of the last against the first.
+    """
+
+    class Options(OpenAI.Options):
+        """Where the server is and what it takes."""
+
+        route: Literal["pooling", "score"] = "pooling"
+        """What it is asked at: `pooling` takes the conversation in the model's own form; `score` the question and the
+        answer as two texts, for cross-encoders, which take pairs."""
+
+    capabilities: ClassVar = Capabilities(text=False, reward=True)
+
+    def __init__(self, model: str, options: Options, *others: Any, **more: Any) -> None:
+        super().__init__(model, options, *others, **more)
+        self._route = options.route
+
+    @property
+    def route(self) -> str:
+        return f"/{self._route}"
+
+    @property
+    def fingerprint(self) -> str:
+        return f"reward:{self._route}:{super().fingerprint}"
+
+    def fields(self, request: Request, seeds: tuple[int, ...], without: set[str]) -> dict[str, Any]:
+        turns = request.messages
+        if self._route == "pooling":
+            return {"messages": [{"role": m.role, "content": m.content} for m in turns], "use_activation": False}
+        question = next((m for m in reversed(turns) if m.role == "user"), Message("user", ""))
+        return {"text_1": question.content, "text_2": turns[-1].content, "use_activation": False}
+
+    def read(self, raw: bytes, request: Request, n: int, replica: Replica) -> tuple[Completion, ...]:
+        """One completion whose text is the number, in full precision."""
+        peer = replica.peer
+        [row] = (reply := checked(_Reply, raw, peer, "a reward")).data
+        numbers = [row.score] if row.score is not None else row.data or []
+        if len(numbers) not in (1, 2):
+            raise bad_response(f"{peer} gave {len(numbers)} numbers: no reward model does")
+        reward = numbers[-1] - (numbers[0] if len(numbers) == 2 else 0.0)
+        if not math.isfinite(reward):
+            raise bad_response(f"{peer} gave rewards that no number can hold")
+        [usage] = split_usage(reply.usage, request.messages, [""])
+        return (Completion(repr(reward), usage=usage, server=peer.url),)
