@@ -32,8 +32,6 @@ ENOUGH = 0.99
 """The share of the best value that counts as reached."""
 MOST = 400
 """Evaluations after which a sampler is stopped; it counts as having needed so many."""
-SEEDS = {"tpe": 3, "nsga2": 3}
-"""Samplers that get fewer seeds, since their proposals take long."""
 
 
 def choices(point: Point) -> Choices:
@@ -153,11 +151,10 @@ def table(cap: Cap, asked: Sequence[str], seeds: int, most: int) -> Iterator[str
         for seed in range(seeds):
             problem = cap.problem(land, seed)
             for name in asked:
-                if seed < SEEDS.get(name, seeds):
-                    found[name][land].append(needed(problem, name, seed, most))
+                found[name][land].append(needed(problem, name, seed, most))
     for name, lands in found.items():
         every = [count for counts in lands.values() for count in counts]
-        cells = [quartiles(every), *map(quartiles, lands.values()), str(min(seeds, SEEDS.get(name, seeds)))]
+        cells = [quartiles(every), *map(quartiles, lands.values()), str(seeds)]
         yield f"| {cap.calls} | {len(cap.points):,} | `{name}` | {' | '.join(cells)} |"
 
 
