@@ -28,6 +28,7 @@ from archc.runtime.session import Session
 from archc.runtime.trace import Event, Listener
 from archc.source import Source
 from archc.spec.model import Budget
+from archc.values import Interval
 
 _SPEC: Final = """models: {judge: {backend: simulated, model: judge}}
 pipeline: [generate: {model: judge, temperature: 0.0}]
@@ -69,6 +70,11 @@ class Judge:
     journal: Path | None = None
     budget: Budget | None = None
     listeners: Sequence[Listener] = ()
+
+    @property
+    def calls(self) -> Interval:
+        """What it takes to compare one answer: a call in each order, and another where nobody can read what it said."""
+        return Interval(len(_ORDERS), 2 * len(_ORDERS))
 
     @property
     def key(self) -> str:

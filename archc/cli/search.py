@@ -160,7 +160,8 @@ def _forecast(order: Order) -> Iterator[str]:
     allowed = "" if known["allowed"] in (None, known["points"]) else f", {known['allowed']:,} within the constraints"
     yield f"{order.source.name}: {points}{allowed}"
     low, high = known["calls_per_item"]
-    yield f"one architecture: {low:,} to {high:,} calls an item at most, by {known['looked_at']} of them"
+    judged = ", those of the judge with them" if known["judged"] else ""
+    yield f"one architecture: {low:,} to {high:,} calls an item at most, by {known['looked_at']} of them{judged}"
     yield f"{known['items']['search']} items for the search, {known['items']['held_out']} held out"
     for unit, full in known["affords"].items():
         yield f"{unit}: enough for {full[0]:,} to {full[1]:,} architectures in full; races and sharing make it more"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from random import Random
 from typing import Any, Final
 
+from archc.bench.judging import Judge
 from archc.calls import Spend
 from archc.searching.order import Order
+from archc.values import Interval
 
 LOOKED_AT: Final = 200
 """Architectures up to which all are planned to say what one costs."""
@@ -27,26 +29,27 @@ def forecast(order: Order) -> dict[str, Any]:
     allowed = [point for point in looked_at if order.domain.allows(point)]
     plans = [plan for point in allowed if (plan := order.plan(point))]
     seen, held_out = order.split
-    calls = [plan.cost.calls for plan in plans]
+    turns = [1 + len(item.turns) for item in seen]
+    items = [_an_item(plan.cost, Interval(min(turns), max(turns)), order.judge) for plan in plans]
     return {
         "points": points,
         "allowed": len(allowed) if is_small else None,
         "looked_at": len(looked_at),
-        "calls_per_item": [min(c.lo for c in calls), max(c.hi for c in calls)] if calls else [0, 0],
+        "calls_per_item": [min((a.calls for a, _ in items), default=0), max((b.calls for _, b in items), default=0)],
         "items": {"search": len(seen), "held_out": len(held_out)},
-        "affords": _affords(order, [(_most(plan.cost), _least(plan.cost)) for plan in plans], len(seen)),
+        "judged": order.judge is not None,
+        "affords": _affords(order, items, len(seen)),
         "sampler": order.sampler,
     }
 
 
-def _most(cost: Any) -> Spend:
-    usd = cost.usd[1] if cost.usd else 0.0
-    return Spend(cost.calls.hi, cost.prompt_tokens.hi, cost.completion_tokens.hi, usd)
-
-
-def _least(cost: Any) -> Spend:
-    usd = cost.usd[0] if cost.usd else 0.0
-    return Spend(cost.calls.lo, cost.prompt_tokens.lo, cost.completion_tokens.lo, usd)
+def _an_item(cost: Any, turns: Interval, judge: Judge | None) -> tuple[Spend, Spend]:
+    """The least and the most of an item; of a judge its calls, since what it reads is not known before."""
+    judged = judge.calls if judge else Interval(0, 0)
+    usd = cost.usd or (0.0, 0.0)
+    least = Spend(cost.calls.lo, cost.prompt_tokens.lo, cost.completion_tokens.lo, usd[0])
+    most = Spend(cost.calls.hi, cost.prompt_tokens.hi, cost.completion_tokens.hi, usd[1])
+    return least * turns.lo + Spend(judged.lo), most * turns.hi + Spend(judged.hi)
 
 
 def _affords(order: Order, costs: list[tuple[Spend, Spend]], items: int) -> dict[str, list[int]]:
@@ -57,8 +60,8 @@ def _affords(order: Order, costs: list[tuple[Spend, Spend]], items: int) -> dict
     found = {}
     for unit, limit in limits.items():
         room = limit * (1 - order.reserve)
-        dear = max(float(getattr(most, _UNITS[unit])) for most, _ in costs) * items
-        cheap = min(float(getattr(least, _UNITS[unit])) for _, least in costs) * items
+        dear = max(float(getattr(most, _UNITS[unit])) for _, most in costs) * items
+        cheap = min(float(getattr(least, _UNITS[unit])) for least, _ in costs) * items
         found[unit] = [int(room // dear) if dear else 0, int(room // max(cheap, 1e-9)) if cheap else 0]
     return found
 

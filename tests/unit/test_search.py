@@ -314,6 +314,13 @@ def test_a_dry_run_buys_nothing(search: Search) -> None:
     assert not (search.folder / "journal").exists()
 
 
+def test_a_dry_run_counts_all_turns_and_the_judge(verses: Search) -> None:
+    told = duel(verses, "--dry-run", "--budget", "calls=2000").out
+
+    # 1 to 3 samples in each of 1 to 2 turns, and a verdict in either order, each of which may be asked for again
+    assert "one architecture: 3 to 10 calls an item at most, by 4 of them, those of the judge with them" in told
+
+
 def test_a_later_search_begins_with_what_an_earlier_one_found(search: Search) -> None:
     search()
     best = search.json("leaderboard.json")["trials"][0]["point"]
