@@ -38,7 +38,7 @@ WORLD: dict[str, set[str]] = {
     "os": {"api", "spec.moved", "cli._ending", "cli.doctor", "cli.keys", "runtime.batch", "backends.weights"}
     | {"backends.probe", "backends.vllm", "cli.probe", "cli.profile", "cli.up", "fleet.watch"}
     | {"sandbox.pool", "sandbox.walls", "sandbox.zygote", "sandbox.child"},
-    "time": {"api", "backends.openai", "cli.profile", "cli.up", "sandbox.zygote"},
+    "time": {"api", "backends._server", "backends.openai", "cli.profile", "cli.up", "sandbox.zygote"},
     "random": {
         "api",
         "runtime.lane",
@@ -54,6 +54,7 @@ WORLD: dict[str, set[str]] = {
         "bench.data",
         "searching.forecast",
         "searching.order",
+        "searching.racing",
         "searching.verb",
         "searching.domain",
         "searching.samplers",

@@ -2,133 +2,51 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, JsonValue, PositiveFloat
-from pydantic_core import to_json
-
-from archc.address import Address
-from archc.backends import probe
-from archc.backends._engine import EngineOptions
 from archc.backends._features import CHAT
 from archc.backends._labels import LIKELIEST
-from archc.backends._openai_reply import Peer, Rejected, clean, read_completions, read_failure
-from archc.backends._reading import MAX_BYTES
-from archc.backends._replicas import UNWELL, Replica, Replicas
-from archc.backends._wire import Waits, Wire
-from archc.calls import Backend, BackendOptions, CallError, Capabilities, Completion, FailureKind, KeyFor, Request
-from archc.diagnostics import RunError
-from archc.errors import UnusableKey
-from archc.keys import VARIABLE, WELL_KNOWN
-from archc.secret import Secret
+from archc.backends._openai_reply import Rejected, read_completions
+from archc.backends._replicas import Replica
+from archc.backends._server import ServerBackend, ServerOptions
+from archc.calls import Capabilities, Completion, KeyFor, Request
 
-_OWN = {"messages", "model", "n", "best_of", "stream", "seed", "stop", "temperature", "top_p", "logprobs"} | {
-    "max_tokens",
-    "max_completion_tokens",
-}
 _SCHEMA_FIELD = r"response_format|structured_outputs|guided_json|schema|grammar"
 _SEED_FIELD = r"\bseed\b"
 _N_FIELD = r"(?<![\w\\])n(?!\w)|completion choice"
 
 
-def _urls(value: str | list[str]) -> str | list[str]:
-    """The addresses in their one way of writing."""
-    return str(Address.parse(value)) if isinstance(value, str) else [str(Address.parse(url)) for url in value]
-
-
-def _foreign(body: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    taken = sorted(_OWN & body.keys())
-    if taken:
-        raise ValueError(f"archc itself sets {', '.join(taken)}")
-    try:
-        json.dumps(body, allow_nan=False)
-    except ValueError:
-        raise ValueError("JSON has no infinite numbers, and none that is no number") from None
-    return body
-
-
-_Seconds = Annotated[PositiveFloat, Field(allow_inf_nan=False)]
-
-
-class OpenAI(Backend):
+class OpenAI(ServerBackend):
     """A model behind one or more servers that speak OpenAI's chat-completions protocol.
 
     What a server turns out not to take (`n`, a seed, a schema) is asked for once, then done without.
     """
 
-    class Options(BackendOptions):
+    class Options(ServerOptions):
         """Where the server is and what it takes."""
 
-        base_url: Annotated[str | Annotated[list[str], Field(min_length=1)], AfterValidator(_urls)]
-        """Where the server is, up to and without `/chat/completions`; several are replicas of the same model."""
-        api_key_env: Annotated[str, Field(pattern=f"^{VARIABLE}$")] | None = None
-        """The environment variable with the API key; other than loopback hosts must be bound to it."""
-        timeout: _Seconds = 600.0
-        """Seconds for one call, from connecting to the last byte, with what is asked again in another way."""
-        connect_timeout: _Seconds = 10.0
-        """Seconds for connecting, of those."""
-        first_byte_timeout: _Seconds | None = None
-        """Seconds from connecting to the first byte of the answer, which comes when the last token is written."""
-        keep_alive: bool = True
-        """Whether a connection serves one request after the other. Turn it off for a server or proxy that may send more
-        replies than it got requests: on a connection that is kept, such a one can be taken for the next answer."""
-        idle_timeout: _Seconds | None = 60.0
-        """Seconds between two pieces of an answer that has begun."""
         n: bool = True
         """Whether the server can give several completions in one request; else archc sends several requests."""
         schema_field: Literal["response_format", "structured_outputs", "guided_json", "none"] = "response_format"
         """How the server is told a JSON Schema: `structured_outputs` is vLLM's own, `guided_json` that of old vLLM."""
         max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
         """What the server calls the limit of tokens to write; OpenAI's reasoning models take only the second."""
-        probe: bool = True
-        """Whether archc reads what the server publishes about itself when it connects, and goes by that."""
-        serve: EngineOptions | None = None
-        """How `archc up` starts it on this machine; `serve: {}` is enough, and no other command reads it."""
-        extra_body: Annotated[dict[str, JsonValue], AfterValidator(_foreign)] = Field(default={})
-        """Fields to add to each request, for what only this server knows, like `top_k`."""
 
-        @property
-        def urls(self) -> list[str]:
-            """The replicas, one at least."""
-            return [self.base_url] if isinstance(self.base_url, str) else self.base_url
-
-        def endpoints(self) -> tuple[tuple[str, str | None], ...]:
-            return tuple((url, self.api_key_env) for url in self.urls)
-
+    _options: Options
     capabilities: ClassVar = Capabilities(n=True, logprobs=True, schema=True, seed=True)
-
-    @property
-    def route(self) -> str:
-        """Where requests go: `/v1/…` below the server's URL, all others beside that."""
-        return CHAT
 
     def __init__(
         self, model: str, options: Options, key_for: KeyFor, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._model = model
-        self._options = options
-        self._key_for = key_for
-        self._clock = clock
-        self._takes_n = options.n and self.capabilities.n
-        self._takes_schema = options.schema_field != "none" and self.capabilities.schema
+        super().__init__(model, options, key_for, route=CHAT, clock=clock)
+        self._takes_n = options.n
+        self._takes_schema = options.schema_field != "none"
         self._refused: set[str] = set()
         """`seed` and the schemas that the server does not take."""
-        self._replicas = Replicas((), clock)
-        self._wire: Wire | None = None
-
-    @classmethod
-    def known(cls, model: str, options: Options) -> Capabilities:
-        """What all replicas can do, as far as was found out when they were last looked at."""
-        found = [known for url in options.urls if (known := probe.recall(url, model))]
-        may = [name for name in ("text", "reward", "n", "logprobs", "schema") if getattr(cls.capabilities, name)]
-        can = {name: all(k.features.get(name, True) for k in found) for name in may}
-        contexts = [known.context for known in found if known.context]
-        return replace(cls.capabilities, **can, context=min(contexts, default=None))
 
     @property
     def fingerprint(self) -> str:
@@ -141,26 +59,13 @@ class OpenAI(Backend):
         return replace(self.capabilities, n=self._takes_n, schema=self._takes_schema)
 
     async def start(self) -> None:
-        options = self._options
-        self._replicas = Replicas([self._replica(url) for url in options.urls], self._clock)
-        waits = Waits(options.timeout, options.connect_timeout, options.first_byte_timeout, options.idle_timeout)
-        self._wire = Wire(waits, options.keep_alive)
-        await asyncio.gather(*(self._look(self._wire, replica) for replica in self._replicas))
-
-    async def _look(self, wire: Wire, replica: Replica) -> None:
-        """Finds out what a server can do, by what it publishes: that costs nothing."""
-        if not self._options.probe or Address.parse(replica.peer.url).place in WELL_KNOWN:
-            return  # well-known providers all speak plainly
-        replica.known = await probe.connect(wire, replica.peer)
-        self._takes_n = self._takes_n and replica.known.features.get("n", True)
-        self._takes_schema = self._takes_schema and replica.known.features.get("schema", True)
-
-    async def close(self) -> None:
-        if self._wire is not None:
-            await self._wire.close()
+        await super().start()
+        found = [replica.known.features for replica in self._replicas]
+        self._takes_n = self._takes_n and all(features.get("n", True) for features in found)
+        self._takes_schema = self._takes_schema and all(features.get("schema", True) for features in found)
 
     async def complete(self, request: Request) -> tuple[Completion, ...]:
-        until = asyncio.get_running_loop().time() + self._options.timeout
+        until = self.until()
         if not self._takes_n or self._is_single(request):
             return await self._ask(request, request.seeds[:1], until)
         try:
@@ -182,7 +87,7 @@ class OpenAI(Backend):
         without = set(self._refused)
         while True:
             try:
-                done = await self._send(request, self._body(request, seeds, without), len(seeds), until)
+                done = await self.send(request, self._said(request, seeds, without), len(seeds), until)
             except Rejected as error:
                 if request.schema and request.schema not in without and error.names(_SCHEMA_FIELD):
                     without.add(request.schema)
@@ -195,15 +100,7 @@ class OpenAI(Backend):
                 self._refused |= without
                 return done
 
-    def _body(self, request: Request, seeds: tuple[int, ...], without: set[str]) -> bytes:
-        own = self.fields(request, seeds, without)
-        try:
-            return to_json({**self._options.extra_body, "model": self._model, **own})
-        except ValueError as error:
-            reason = f"the request can't be written as JSON: {clean(str(error), Secret())}"
-            raise CallError(FailureKind.BAD_REQUEST, reason) from None
-
-    def fields(self, request: Request, seeds: tuple[int, ...], without: set[str]) -> dict[str, Any]:
+    def _said(self, request: Request, seeds: tuple[int, ...], without: set[str]) -> dict[str, Any]:
         """What a request says; `without` names what the server does not take."""
         sampling = request.sampling
         body: dict[str, Any] = {
@@ -239,72 +136,6 @@ class OpenAI(Backend):
             case "none":  # then nothing is told
                 return {}
 
-    async def _send(self, request: Request, body: bytes, n: int, until: float) -> tuple[Completion, ...]:
-        """Where a server is down or drains, another one gets the request, as long as that costs nothing twice."""
-        tried: list[Replica] = []
-        while True:
-            tried.append(replica := await self._choose(request, tried, until))
-            try:
-                done = await self._send_to(replica, request, body, n, until)
-            except CallError as error:
-                error.server = replica.peer.url
-                if error.failed.kind not in UNWELL:
-                    raise
-                self._replicas.failed(replica, error)
-                if error.billed or not self._replicas.has_other(tried):
-                    raise
-            else:
-                self._replicas.answered(replica)
-                return done
-
-    async def _choose(self, request: Request, tried: list[Replica], until: float) -> Replica:
-        """The server for a request; one that had failed is asked first whether it is well again."""
-        while True:
-            replica = self._replicas.choose(request.messages, tried)
-            if not replica.failures or len(self._replicas) == 1 or self._replicas.is_avoided(replica):
-                return replica
-            self._replicas.failed(replica)  # until it has answered, no other request waits for it
-            if await self._is_well(replica, until):
-                self._replicas.back(replica)
-                return replica
-
-    async def _is_well(self, replica: Replica, until: float) -> bool:
-        assert self._wire is not None
-        at = probe.place_of(replica.peer.url, replica.known.dialect.health)
-        soon = min(until, asyncio.get_running_loop().time() + probe.LOOK_S)
-        try:
-            return (await self._wire.post(replica.peer, at, None, soon)).status < 500
-        except CallError:
-            return False
-
-    async def _send_to(
-        self, replica: Replica, request: Request, body: bytes, n: int, until: float
-    ) -> tuple[Completion, ...]:
-        assert self._wire is not None, "`start` comes before `complete`"
-        peer = replica.peer
-        replica.outstanding += 1
-        try:
-            reply = await self._wire.post(peer, replica.url, body, until)
-        finally:
-            replica.outstanding -= 1
-        if not 200 <= reply.status < 300:
-            raise read_failure(reply.status, reply.headers, reply.body, peer)
-        if len(reply.body) > MAX_BYTES:
-            raise CallError(FailureKind.BAD_RESPONSE, f"{peer} sent more than {MAX_BYTES} bytes", billed=True)
-        return self.read(reply.body, request, n, replica)
-
     def read(self, raw: bytes, request: Request, n: int, replica: Replica) -> tuple[Completion, ...]:
-        """The completions in a good reply. Raises CallError for whatever is none."""
         dialect, most = replica.known.dialect, request.sampling.max_tokens
         return read_completions(raw, request.messages, n, replica.peer, dialect, most, request.labels)
-
-    def _replica(self, base_url: str) -> Replica:
-        address = Address.parse(base_url)
-        variable = self._options.api_key_env
-        key = self._key_for(address.place, variable) or ""
-        if variable and not key:
-            raise RunError(UnusableKey(place=address.place, variable=variable, problem="is not set"))
-        if not (key.isascii() and key.isprintable()) or " " in key:
-            problem = "has characters that no key has"
-            raise RunError(UnusableKey(place=address.place, variable=variable or "", problem=problem))
-        return Replica(Peer(self._model, base_url, Secret(key)), probe.place_of(base_url, self.route))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any, ClassVar, Literal
 
@@ -9,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from archc.backends._openai_reply import bad_response, checked, split_usage
 from archc.backends._replicas import Replica
-from archc.backends.openai import OpenAI
-from archc.calls import Capabilities, Completion, Message, Request
+from archc.backends._server import ServerBackend, ServerOptions
+from archc.calls import Capabilities, Completion, Conversation, KeyFor, Request
 
 
 class _Row(BaseModel):
@@ -27,15 +28,15 @@ class _Reply(BaseModel):
     usage: Any = None
 
 
-class Reward(OpenAI):
+class Reward(ServerBackend):
     """A reward model behind one or more vLLM servers (`--runner pooling`): the larger its number, the better.
 
     It is asked without the server's activation, so that what is nearly certain stays apart: a model with one label
     gives its logit, as Bradley-Terry models are trained; one with two the logit of the last against the first.
     """
 
-    class Options(OpenAI.Options):
-        """Where the server is and what it takes."""
+    class Options(ServerOptions):
+        """Where the server is and what it is asked at."""
 
         route: Literal["pooling", "score"] = "pooling"
         """What it is asked at: `pooling` takes the conversation in the model's own form; `score` the question and the
@@ -43,24 +44,22 @@ class Reward(OpenAI):
 
     capabilities: ClassVar = Capabilities(text=False, reward=True)
 
-    def __init__(self, model: str, options: Options, *others: Any, **more: Any) -> None:
-        super().__init__(model, options, *others, **more)
-        self._route = options.route
-
-    @property
-    def route(self) -> str:
-        return f"/{self._route}"
+    def __init__(self, model: str, options: Options, key_for: KeyFor) -> None:
+        super().__init__(model, options, key_for, route=f"/{options.route}")
 
     @property
     def fingerprint(self) -> str:
-        return f"reward:{self._route}:{super().fingerprint}"
+        told = json.dumps(self._options.extra_body, sort_keys=True, separators=(",", ":"))
+        return f"reward:{self._model}@{self._options.urls[0]}{self._route} {told}"
 
-    def fields(self, request: Request, seeds: tuple[int, ...], without: set[str]) -> dict[str, Any]:
-        turns = request.messages
-        if self._route == "pooling":
-            return {"messages": [{"role": m.role, "content": m.content} for m in turns], "use_activation": False}
-        question = next((m for m in reversed(turns) if m.role == "user"), Message("user", ""))
-        return {"text_1": question.content, "text_2": turns[-1].content, "use_activation": False}
+    async def complete(self, request: Request) -> tuple[Completion, ...]:
+        return await self.send(request, {**self._said(request.messages), "use_activation": False}, 1, self.until())
+
+    def _said(self, turns: Conversation) -> dict[str, Any]:
+        if self._route == "/pooling":
+            return {"messages": [{"role": m.role, "content": m.content} for m in turns]}
+        question = next((m.content for m in reversed(turns) if m.role == "user"), "")
+        return {"text_1": question, "text_2": turns[-1].content}
 
     def read(self, raw: bytes, request: Request, n: int, replica: Replica) -> tuple[Completion, ...]:
         """One completion whose text is the number, in full precision."""

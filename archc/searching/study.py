@@ -33,7 +33,7 @@ class Study:
         self._course = course
         self._engine = engine
         self._items = len(order.split[0])
-        self._race = Race(rungs(self._items, order.first, order.eta), order.eta, order.alpha)
+        self._race = Race(rungs(self._items, order.first, order.eta), order.eta, order.alpha, order.seed)
         self._waiting = list(order.start)
         self._tried: set[Key] = set()
 
@@ -107,7 +107,7 @@ class Study:
         for size in self._race.rungs:
             alive = await self._measured(alive, size)
             judged = [trial for trial in alive if not self._is_out(trial, size)]
-            self._race.enter(size, [self.order.aim.values(trial.figures(size)) for trial in judged])
+            self._race.enter(size, {trial.number: self.order.aim.values(trial.figures(size)) for trial in judged})
             alive = [trial for trial in judged if self._goes_on(trial, leader, size)]
 
     async def _measured(self, alive: Sequence[Trial], size: int) -> list[Trial]:
@@ -139,10 +139,9 @@ class Study:
         if size == self._items:
             trial.status = "complete"
             return False
-        value = self.order.aim.values(trial.figures(size))
-        if leader and len(value) == 1 and self._race.has_lost(self._differences(trial, leader, size)):
+        if leader and len(self.order.aim.goals) == 1 and self._race.has_lost(self._differences(trial, leader, size)):
             trial.status, trial.reason = "beaten", f"trial {leader.number} is better, as {size} items tell"
-        elif not self._race.is_promoted(size, value):
+        elif not self._race.is_promoted(size, trial.number):
             trial.status, trial.reason = "halved", f"others did better on {size} items"
         return trial.status == "running"
 
