@@ -65,6 +65,11 @@ class Request:
     """Words of which the completion is one, by its first token: its `logprob` is then the label's."""
 
     @property
+    def continues(self) -> bool:
+        """Whether it goes on with a reply that is begun."""
+        return bool(self.messages) and self.messages[-1].role == "assistant"
+
+    @property
     def n(self) -> int:
         """How many completions are asked for."""
         return len(self.seeds)
@@ -223,6 +228,8 @@ class Capabilities:
     """Texts that it writes."""
     reward: bool = False
     """A number for a conversation, as reward models give it."""
+    continuation: bool = False
+    """Going on with a reply that is begun: the last message, where it is the assistant's."""
     n: bool = False
     """Several completions in one request."""
     logprobs: bool = False
@@ -233,7 +240,7 @@ class Capabilities:
     """Tokens that a prompt and its completion may have together, where that is known."""
 
 
-Capability = Literal["text", "logprobs", "reward"]
+Capability = Literal["text", "logprobs", "reward", "continuation"]
 """What an op may require of its models, by its name in `Capabilities`."""
 
 

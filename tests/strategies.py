@@ -69,6 +69,12 @@ def _generate(draw: st.DrawFn, state: State) -> Made:
     return args, state.fresh(Facet.LOGPROB) if args.get("logprobs") else state.fresh()
 
 
+def _think(draw: st.DrawFn, state: State) -> Made:
+    words = {"wait": st.sampled_from(["Wait", ""]), "cue": st.sampled_from(["So:", ""])}
+    bounds = {"at_most": st.integers(0, 64), "extend": st.integers(0, 2)}
+    return _asks(draw, n=_SMALL, prompt=st.sampled_from(PROMPTS), **bounds, **words), state.fresh()
+
+
 def _write_tests(draw: st.DrawFn, state: State) -> Made:
     args = _asks(draw, n=_SMALL, repair=_YES, kind=st.sampled_from(["statements", "code"]))
     return args, state.plus(Facet.ASSERTS if args.get("kind") == "code" else Facet.TESTS)
@@ -147,6 +153,7 @@ OPS: dict[str, tuple[Callable[[st.DrawFn, State], Made], Callable[[State], bool]
     "extract": (_extract, lambda state: state.candidates),
     "select": (_select, lambda state: state.candidates),
     "refine": (_refine, lambda state: state.candidates and bool(state.among(Facet.CRITIQUE, Facet.VERDICT))),
+    "think": (_think, lambda state: True),
     "evaluate": (_evaluate, lambda state: state.candidates and bool(state.among(Facet.TESTS, Facet.ASSERTS))),
     "vote": (_vote, lambda state: state.candidates and Facet.ANSWER in state.facets),
 }

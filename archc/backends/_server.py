@@ -51,6 +51,10 @@ def _foreign(body: dict[str, JsonValue]) -> dict[str, JsonValue]:
 _Seconds = Annotated[PositiveFloat, Field(allow_inf_nan=False)]
 
 
+_PUBLISHED = ("text", "reward", "continuation", "n", "logprobs", "schema")
+"""Capabilities that servers tell of."""
+
+
 class ServerOptions(BackendOptions):
     """Where the server is and what it takes."""
 
@@ -114,7 +118,7 @@ class ServerBackend(Backend):
     def known(cls, model: str, options: ServerOptions) -> Capabilities:
         """What all replicas can do, as far as was found out when they were last looked at."""
         found = [known for url in options.urls if (known := probe.recall(url, model))]
-        may = [name for name in ("text", "reward", "n", "logprobs", "schema") if getattr(cls.capabilities, name)]
+        may = [name for name in _PUBLISHED if getattr(cls.capabilities, name)]
         can = {name: all(k.features.get(name, True) for k in found) for name in may}
         contexts = [known.context for known in found if known.context]
         return replace(cls.capabilities, **can, context=min(contexts, default=None))

@@ -69,7 +69,9 @@ class LlamaCpp(Backend):
         min_p: float = Field(0.05, ge=0, le=1)
         """Draw among tokens at least this likely, relative to the likeliest; 0 for all."""
 
-    capabilities: ClassVar[Capabilities] = Capabilities(n=True, logprobs=True, schema=True, seed=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        continuation=True, n=True, logprobs=True, schema=True, seed=True
+    )
 
     def __init__(self, model: str, options: Options, key_for: KeyFor) -> None:
         self._model = model

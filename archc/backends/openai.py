@@ -13,7 +13,7 @@ from archc.backends._labels import LIKELIEST
 from archc.backends._openai_reply import Rejected, read_completions
 from archc.backends._replicas import Replica
 from archc.backends._server import ServerBackend, ServerOptions
-from archc.calls import Capabilities, Completion, KeyFor, Request
+from archc.calls import CallError, Capabilities, Completion, FailureKind, KeyFor, Request
 
 _SCHEMA_FIELD = r"response_format|structured_outputs|guided_json|schema|grammar"
 _SEED_FIELD = r"\bseed\b"
@@ -37,7 +37,7 @@ class OpenAI(ServerBackend):
         """What the server calls the limit of tokens to write; OpenAI's reasoning models take only the second."""
 
     _options: Options
-    capabilities: ClassVar = Capabilities(n=True, logprobs=True, schema=True, seed=True)
+    capabilities: ClassVar = Capabilities(continuation=True, n=True, logprobs=True, schema=True, seed=True)
 
     def __init__(
         self, model: str, options: Options, key_for: KeyFor, *, clock: Callable[[], float] = time.monotonic
@@ -66,6 +66,8 @@ class OpenAI(ServerBackend):
 
     async def complete(self, request: Request) -> tuple[Completion, ...]:
         until = self.until()
+        if request.continues:
+            self._check_continuation()
         if not self._takes_n or self._is_single(request):
             return await self._ask(request, request.seeds[:1], until)
         try:
@@ -78,6 +80,13 @@ class OpenAI(ServerBackend):
             # One of many: the server ignores `n`. Some of many: it has a lower limit, or lost one.
             self._takes_n = len(done) > 1
         return done
+
+    def _check_continuation(self) -> None:
+        """Raises CallError where a server is not known to go on with a text: it would begin another, and not say so."""
+        for replica in self._replicas:
+            if not replica.known.features.get("continuation"):
+                reason = f"{replica.peer} is not known to go on with a reply that is begun"
+                raise CallError(FailureKind.BAD_REQUEST, reason)
 
     def _is_single(self, request: Request) -> bool:
         return request.sampling.temperature == 0 and any(r.known.dialect.one_greedy for r in self._replicas)
@@ -110,6 +119,8 @@ class OpenAI(ServerBackend):
             "temperature": sampling.temperature,
             self._options.max_tokens_field: sampling.max_tokens,
         }
+        if request.continues:  # llama.cpp does so by itself
+            body |= {"continue_final_message": True, "add_generation_prompt": False}
         if len(seeds) > 1:
             body["n"] = len(seeds)
         if "seed" not in without:

@@ -39,8 +39,8 @@ TOKENS_PER_MESSAGE = 4
 
 _Probability = Annotated[float, Field(ge=0, le=1)]
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-_REMARKS = {"each", "reason"}
-"""Prompts that ask for a text about a candidate (of `critique` and `verify`), not for an answer."""
+_REMARKS = {"each", "reason", "think"}
+"""Prompts that ask for a text that is no answer: about a candidate (of `critique` and `verify`), or thoughts."""
 _SPEED = {"latency", "latency_per_token", "failure_rate"}
 
 
@@ -84,7 +84,7 @@ class Simulated(Backend):
         verbosity: PositiveInt = 60
         """Words of an answer, about."""
 
-    capabilities: ClassVar = Capabilities(reward=True, n=True, logprobs=True, schema=True, seed=True)
+    capabilities: ClassVar = Capabilities(reward=True, continuation=True, n=True, logprobs=True, schema=True, seed=True)
 
     def __init__(
         self,

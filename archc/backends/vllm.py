@@ -48,7 +48,9 @@ class VLLM(Backend):
     class Options(EngineOptions):
         """Options of vLLM."""
 
-    capabilities: ClassVar[Capabilities] = Capabilities(n=True, logprobs=True, schema=True, seed=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        continuation=True, n=True, logprobs=True, schema=True, seed=True
+    )
 
     def __init__(self, model: str, options: Options, key_for: KeyFor) -> None:
         self._model = model
@@ -112,7 +114,10 @@ class VLLM(Backend):
         """The conversation in the model's own form, as tokens."""
         turns = [{"role": m.role, "content": m.content} for m in request.messages]
         try:
-            text = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+            goes_on = request.continues
+            text = self._tokenizer.apply_chat_template(
+                turns, tokenize=False, add_generation_prompt=not goes_on, continue_final_message=goes_on
+            )
             return list(self._tokenizer.encode(text, add_special_tokens=False))
         except Exception as error:  # noqa: BLE001 - a template is a program of the model's makers
             reason = f"the chat template of `{self._model}` fails: {error}"

@@ -34,6 +34,9 @@ def list_ops(
         _print(page, full=bool(name))
 
 
+_CAPABILITIES = ("text", "reward", "continuation", "n", "logprobs", "schema", "seed")
+
+
 def _op(name: str) -> dict[str, Any]:
     kind = ops.op_class(name)
     return {"name": name, "about": _about(kind), "parameters": _parameters(kind)}
@@ -45,7 +48,7 @@ def _backend(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "about": _about(kind),
-        "capabilities": {k: getattr(able, k) for k in ("text", "reward", "n", "logprobs", "schema", "seed")},
+        "capabilities": {k: getattr(able, k) for k in _CAPABILITIES},
         "parameters": _parameters(SharedOptions) + _parameters(kind.Options),
     }
 

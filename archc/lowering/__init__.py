@@ -65,7 +65,12 @@ def _gives(backend: str, capability: Capability) -> bool:
     return bool(getattr(backends.backend_class(backend).capabilities, capability))
 
 
-_CAPABILITIES: Mapping[Capability, str] = {"text": "texts", "logprobs": "log-probabilities", "reward": "rewards"}
+_CAPABILITIES: Mapping[Capability, str] = {
+    "text": "texts",
+    "logprobs": "log-probabilities",
+    "reward": "rewards",
+    "continuation": "replies that go on with what is begun",
+}
 """As people call them."""
 
 MAX_ROUNDS = 100_000

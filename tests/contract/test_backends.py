@@ -249,6 +249,17 @@ def test_a_text_ends_where_it_must(running: Running) -> None:
     assert stopped.finish is Finish.STOP
 
 
+def test_a_reply_that_is_begun_is_gone_on_with(running: Running) -> None:
+    text = "Write the numbers from 1 to 20, with commas between them."
+    whole = only(running.ask(asked(1, text=text, temperature=0.0, max_tokens=24))).text
+    if running.kind == "simulated":
+        pytest.skip("its world knows no beginnings")
+    at = whole.index(" ", len(whole) // 2)  # at a blank, where no token is cut
+    begun = asked(1, text=text, temperature=0.0, max_tokens=8)
+    begun = replace(begun, messages=(*begun.messages, Message("assistant", whole[:at])))
+    assert whole[at:].startswith(only(running.ask(begun)).text[:6])
+
+
 SCHEMA = (
     '{"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": false}'
 )

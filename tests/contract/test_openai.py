@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from archc.backends.openai import OpenAI
-from archc.calls import CallError, FailureKind, Sampling, Usage
+from archc.calls import CallError, FailureKind, Message, Sampling, Usage
 from archc.diagnostics import RunError
 from tests.openai_calls import all_of, asked, connected, drawn, failure, no_key, with_server
 from tests.servers import Answer, Drop, Hang, Server, completion, error, serve
@@ -56,6 +57,23 @@ def test_labels_are_asked_for_by_the_likeliest_tokens() -> None:
         "logprobs": True,
         "top_logprobs": 20,
     }
+
+
+def test_a_reply_that_is_begun_is_gone_on_with_where_the_server_is_known_to_do_that() -> None:
+    request = asked(2)
+    request = replace(request, messages=(*request.messages, Message("assistant", "Well,")))
+    routes = {"/props": {"build_info": "b8681"}, "/v1/models": {"data": [{"id": "small"}]}}
+
+    async def go(routes: dict[str, Any]) -> list[dict[str, Any]]:
+        async with serve("then", routes=routes) as server, connected(server.url, probe=True) as backend:
+            await all_of(backend, request)
+            return [received.body for received in server.requests]
+
+    [body] = asyncio.run(go(routes))
+    assert body["messages"][-1] == {"role": "assistant", "content": "Well,"}
+    assert (body["continue_final_message"], body["add_generation_prompt"]) == (True, False)
+    with pytest.raises(CallError, match=r"`small` at .* is not known to go on with a reply that is begun"):
+        asyncio.run(go({}))
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def test_garbage_is_a_failure_with_a_fallback_never_an_exception(name: str, garb
 
 class Down(Scripted):
     async def complete(self, request: Request) -> tuple[Completion, ...]:
-        if request.purpose.op != "generate":
+        if request.purpose.op not in ("generate", "think"):
             raise CallError(FailureKind.AUTH, "no key")
         return await super().complete(request)
 

@@ -21,7 +21,8 @@ def test_calls_of_a_step_share_all_but_what_they_are_about(name: str) -> None:
 
     def reply(request: Request) -> str:
         purpose = request.purpose
-        sent[purpose.op, purpose.prompt].add("".join(f"{m.role}\n{m.content}\n" for m in request.messages))
+        asked = request.messages[:-1] if request.continues else request.messages  # what is begun is its own
+        sent[purpose.op, purpose.prompt].add("".join(f"{m.role}\n{m.content}\n" for m in asked))
         return f"Draft {request.seeds[0] % 97}: the answer is {request.seeds[0] % 7}."
 
     answered(example(name), lambda _: Scripted(reply))
