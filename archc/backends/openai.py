@@ -66,8 +66,6 @@ class OpenAI(ServerBackend):
 
     async def complete(self, request: Request) -> tuple[Completion, ...]:
         until = self.until()
-        if request.continues:
-            self._check_continuation()
         if not self._takes_n or self._is_single(request):
             return await self._ask(request, request.seeds[:1], until)
         try:
@@ -80,13 +78,6 @@ class OpenAI(ServerBackend):
             # One of many: the server ignores `n`. Some of many: it has a lower limit, or lost one.
             self._takes_n = len(done) > 1
         return done
-
-    def _check_continuation(self) -> None:
-        """Raises CallError where a server is not known to go on with a text: it would begin another, and not say so."""
-        for replica in self._replicas:
-            if not replica.known.features.get("continuation"):
-                reason = f"{replica.peer} is not known to go on with a reply that is begun"
-                raise CallError(FailureKind.BAD_REQUEST, reason)
 
     def _is_single(self, request: Request) -> bool:
         return request.sampling.temperature == 0 and any(r.known.dialect.one_greedy for r in self._replicas)
@@ -119,8 +110,8 @@ class OpenAI(ServerBackend):
             "temperature": sampling.temperature,
             self._options.max_tokens_field: sampling.max_tokens,
         }
-        if request.continues:  # llama.cpp does so by itself
-            body |= {"continue_final_message": True, "add_generation_prompt": False}
+        if request.continues:
+            body |= self._going_on()
         if len(seeds) > 1:
             body["n"] = len(seeds)
         if "seed" not in without:
@@ -134,6 +125,16 @@ class OpenAI(ServerBackend):
         if request.schema is not None and self._takes_schema and request.schema not in without:
             body |= self._constraint(request.schema)
         return body
+
+    def _going_on(self) -> dict[str, bool]:
+        """Raises CallError where a server is not known to go on with a text: it would begin another, and not say so."""
+        fields: dict[str, bool] = {}
+        for replica in self._replicas:
+            if not replica.known.features.get("continuation"):
+                reason = f"{replica.peer} is not known to go on with a reply that is begun"
+                raise CallError(FailureKind.BAD_REQUEST, reason)
+            fields |= replica.known.dialect.goes_on
+        return fields
 
     def _constraint(self, schema: str) -> dict[str, Any]:
         match self._options.schema_field:

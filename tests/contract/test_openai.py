@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,19 +60,28 @@ def test_labels_are_asked_for_by_the_likeliest_tokens() -> None:
     }
 
 
-def test_a_reply_that_is_begun_is_gone_on_with_where_the_server_is_known_to_do_that() -> None:
+def test_a_reply_that_is_begun_is_gone_on_with_where_the_server_is_known_to_do_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARCHC_CACHE", str(tmp_path))
     request = asked(2)
     request = replace(request, messages=(*request.messages, Message("assistant", "Well,")))
-    routes = {"/props": {"build_info": "b8681"}, "/v1/models": {"data": [{"id": "small"}]}}
+    llama_cpp = {"/props": {"build_info": "b8681"}}
+    schema = {"properties": {"continue_final_message": {}}}
+    paths = {"/v1/chat/completions": {}}
+    described = {"paths": paths, "components": {"schemas": {"ChatCompletionRequest": schema}}}
+    vllm = {"/version": {"version": "0.32.0"}, "/openapi.json": described}
+    told = {"continue_final_message": True, "add_generation_prompt": False}
 
     async def go(routes: dict[str, Any]) -> list[dict[str, Any]]:
         async with serve("then", routes=routes) as server, connected(server.url, probe=True) as backend:
             await all_of(backend, request)
             return [received.body for received in server.requests]
 
-    [body] = asyncio.run(go(routes))
-    assert body["messages"][-1] == {"role": "assistant", "content": "Well,"}
-    assert (body["continue_final_message"], body["add_generation_prompt"]) == (True, False)
+    for kind, fields in ((llama_cpp, {}), (vllm, told)):
+        body = asyncio.run(go(kind))[0]
+        assert body["messages"][-1] == {"role": "assistant", "content": "Well,"}
+        assert {key: body[key] for key in told if key in body} == fields
     with pytest.raises(CallError, match=r"`small` at .* is not known to go on with a reply that is begun"):
         asyncio.run(go({}))
 
