@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +26,8 @@ class Dialect:
     """Which key of a choice says what stopped it: null, or a token's number, where the model ended by itself."""
     counts_first_only: bool = False
     """Whether its usage counts the tokens of the first of several choices only."""
-    goes_on: Mapping[str, bool] = field(default_factory=dict)
-    """Fields that tell it to go on with the last message; none where it does so by itself."""
+    repeats_begun: bool = False
+    """Whether its reply to a message that is begun holds what was begun."""
     one_greedy: bool = False
     """Whether it gives one completion only where the likeliest text is asked for (temperature 0)."""
     running: str = ""
@@ -37,7 +36,6 @@ class Dialect:
     """The metric of prompt tokens that came from the prefix cache, since it started."""
 
 
-_GO_ON = {"continue_final_message": True, "add_generation_prompt": False}
 _BY_ANY = frozenset({"n", "logprobs", "schema", "seed"})
 
 DIALECTS = (
@@ -47,7 +45,6 @@ DIALECTS = (
         version="version",
         health="/health",
         stop_key="stop_reason",
-        goes_on=_GO_ON,
         one_greedy=True,
         running="vllm:num_requests_running",
         cache_hits="vllm:prefix_cache_hits_total",
@@ -60,7 +57,6 @@ DIALECTS = (
         # Without --enable-deterministic-inference a seed is taken and does nothing.
         cannot=frozenset({"seed"}),
         stop_key="matched_stop",
-        goes_on=_GO_ON,
         running="sglang:num_running_reqs",
         cache_hits="sglang:cached_tokens_total",
     ),
@@ -73,6 +69,7 @@ DIALECTS = (
         can=_BY_ANY | {"continuation", "tokenize", "detokenize", "cached_tokens"},
         cannot=frozenset({"prompt_logprobs", "stop_token_ids"}),
         counts_first_only=True,
+        repeats_begun=True,
         running="llamacpp:requests_processing",
         cache_hits="llamacpp:prompt_tokens_cached_total",
     ),

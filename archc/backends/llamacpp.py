@@ -211,6 +211,8 @@ class LlamaCpp(Backend):
             "stream_options": {"include_usage": True},
             "return_progress": True,
         }
+        if request.continues:
+            body["reasoning_format"] = "none"  # else thoughts would be taken out of what it writes
         if request.logprobs or request.labels:
             body |= {"logprobs": True, "top_logprobs": LIKELIEST if request.labels else 1}
         if request.schema is not None:

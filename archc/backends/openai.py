@@ -111,7 +111,8 @@ class OpenAI(ServerBackend):
             self._options.max_tokens_field: sampling.max_tokens,
         }
         if request.continues:
-            body |= self._going_on()
+            self._check_continuation()
+            body |= {"continue_final_message": True, "add_generation_prompt": False}
         if len(seeds) > 1:
             body["n"] = len(seeds)
         if "seed" not in without:
@@ -126,15 +127,12 @@ class OpenAI(ServerBackend):
             body |= self._constraint(request.schema)
         return body
 
-    def _going_on(self) -> dict[str, bool]:
+    def _check_continuation(self) -> None:
         """Raises CallError where a server is not known to go on with a text: it would begin another, and not say so."""
-        fields: dict[str, bool] = {}
         for replica in self._replicas:
             if not replica.known.features.get("continuation"):
                 reason = f"{replica.peer} is not known to go on with a reply that is begun"
                 raise CallError(FailureKind.BAD_REQUEST, reason)
-            fields |= replica.known.dialect.goes_on
-        return fields
 
     def _constraint(self, schema: str) -> dict[str, Any]:
         match self._options.schema_field:
@@ -150,4 +148,8 @@ class OpenAI(ServerBackend):
 
     def read(self, raw: bytes, request: Request, n: int, replica: Replica) -> tuple[Completion, ...]:
         dialect, most = replica.known.dialect, request.sampling.max_tokens
-        return read_completions(raw, request.messages, n, replica.peer, dialect, most, request.labels)
+        done = read_completions(raw, request.messages, n, replica.peer, dialect, most, request.labels)
+        if request.continues and dialect.repeats_begun:
+            begun = request.messages[-1].content
+            return tuple(replace(one, text=one.text.removeprefix(begun)) for one in done)
+        return done

@@ -71,19 +71,20 @@ def test_a_reply_that_is_begun_is_gone_on_with_where_the_server_is_known_to_do_t
     paths = {"/v1/chat/completions": {}}
     described = {"paths": paths, "components": {"schemas": {"ChatCompletionRequest": schema}}}
     vllm = {"/version": {"version": "0.32.0"}, "/openapi.json": described}
-    told = {"continue_final_message": True, "add_generation_prompt": False}
 
-    async def go(routes: dict[str, Any]) -> list[dict[str, Any]]:
-        async with serve("then", routes=routes) as server, connected(server.url, probe=True) as backend:
-            await all_of(backend, request)
-            return [received.body for received in server.requests]
+    async def go(reply: str, routes: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
+        async with serve(reply, routes=routes) as server, connected(server.url, probe=True) as backend:
+            done = await all_of(backend, request)
+            return [one.text for one in done], server.requests[0].body
 
-    for kind, fields in ((llama_cpp, {}), (vllm, told)):
-        body = asyncio.run(go(kind))[0]
+    # llama.cpp's server says again what was begun
+    for kind, reply, texts in ((llama_cpp, "Well, yes", [" yes"] * 2), (vllm, "Well, yes", ["Well, yes"] * 2)):
+        found, body = asyncio.run(go(reply, kind))
+        assert found == texts
         assert body["messages"][-1] == {"role": "assistant", "content": "Well,"}
-        assert {key: body[key] for key in told if key in body} == fields
+        assert (body["continue_final_message"], body["add_generation_prompt"]) == (True, False)
     with pytest.raises(CallError, match=r"`small` at .* is not known to go on with a reply that is begun"):
-        asyncio.run(go({}))
+        asyncio.run(go("no", {}))
 
 
 @pytest.mark.parametrize(
