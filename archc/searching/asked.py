@@ -43,7 +43,7 @@ class Asked(BaseModel):
     confirm: Annotated[int, Field(ge=0)] | None = None
     share: Share = 0.2
     reserve: Annotated[float, Field(ge=0, lt=1)] = 0.4
-    first: Count = 8
+    first: Count = 6
     eta: Annotated[float, Field(ge=1)] = 3.0
     alpha: Annotated[float, Field(gt=0, le=1)] = 0.05
     abreast: Count = 4

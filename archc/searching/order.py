@@ -64,7 +64,7 @@ class Order:
     """The part of the items that the search sees; the rest is held out."""
     reserve: float = 0.4
     """The part of the budget that is kept for the confirmation and the baselines."""
-    first: int = 8
+    first: int = 6
     """Items of the first rung."""
     eta: float = 3.0
     alpha: float = 0.05
