@@ -38,7 +38,7 @@ def profile_command(
     meanwhile.
     """
     graph = api.compile(api.read(spec, form), overrides=sets).graph
-    names = sorted(graph.asked)
+    names = sorted(name for name in graph.asked if graph.model(name).capabilities.text)  # others write nothing
     if model and model not in names:
         raise SpecError(errors.UnknownModel(span=graph.nodes[0].span, model=model, hint=did_you_mean(model, names)))
     for name in [model] if model else names:

@@ -147,7 +147,7 @@ class MissingCapability(Diagnostic):
 
     title = "`{op}` needs {capability}, which the backend `{backend}` of `{model}` does not give"
     label = "needed here"
-    help = "use another backend for `{model}`, such as {others}, or drop the option"
+    help = "use another backend for `{model}`, such as {others}, or leave it out"
     op: str
     capability: str
     others: str

@@ -94,7 +94,7 @@ def _capabilities(graph: Graph) -> list[Diagnostic]:
             also=(Label(model.span, "this model"),),
             op=node.op.name,
             capability=words,
-            others=" or ".join(f"`{name}`" for name in backends.names() if _gives(name, capability)),
+            others=", ".join(f"`{name}`" for name in backends.names() if _gives(name, capability)),
             backend=model.shared.backend,
             model=model.name,
         )
