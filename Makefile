@@ -30,7 +30,7 @@ $(VLLM)/ready:
 
 test-vllm:
 	@test -e $(VLLM)/ready || $(MAKE) vllm-env || { echo "vLLM is NOT tested: its environment can't be made here"; exit 1; }
-	VLLM_CPU_KVCACHE_SPACE=1 $(VLLM)/bin/python -m pytest -rs tests/contract/test_backends.py tests/contract/test_reward.py
+	VLLM_CPU_KVCACHE_SPACE=1 $(VLLM)/bin/python -m pytest -rs tests/contract/test_backends.py tests/contract/test_reward.py tests/contract/test_embedding.py
 
 bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks.dataflow

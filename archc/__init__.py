@@ -22,7 +22,7 @@ are siblings that do not see each other:
     address catalogue
     errors
     diagnostics values
-    source calls secret
+    source calls secret vectors
 """
 
 from importlib import import_module

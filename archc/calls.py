@@ -228,6 +228,8 @@ class Capabilities:
     """Texts that it writes."""
     reward: bool = False
     """A number for a conversation, as reward models give it."""
+    embeddings: bool = False
+    """A vector for a text."""
     continuation: bool = False
     """Going on with a reply that is begun: the last message, where it is the assistant's."""
     n: bool = False
@@ -240,7 +242,7 @@ class Capabilities:
     """Tokens that a prompt and its completion may have together, where that is known."""
 
 
-Capability = Literal["text", "logprobs", "reward", "continuation"]
+Capability = Literal["text", "logprobs", "reward", "embeddings", "continuation"]
 """What an op may require of its models, by its name in `Capabilities`."""
 
 

@@ -165,7 +165,7 @@ async def serve(
 
     server = Server(answer if callable(answer) else always, delay)
     app = web.Application(client_max_size=64 * 2**20)
-    for path in ("/v1/chat/completions", "/pooling", "/score"):
+    for path in ("/v1/chat/completions", "/v1/embeddings", "/pooling", "/score"):
         app.router.add_post(path, server.handle)
 
     async def publish(request: web.Request) -> web.Response:

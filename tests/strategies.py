@@ -139,7 +139,10 @@ def _vote(draw: st.DrawFn, state: State) -> Made:
 def _select(draw: st.DrawFn, state: State) -> Made:
     worths = ["first", "shortest", "longest", "random", "medoid"]
     worths += state.among(Facet.SCORE, Facet.LOGPROB, Facet.VERDICT)
-    return draw(st.fixed_dictionaries({}, optional={"by": st.sampled_from(worths), "k": _SMALL})), state
+    args = draw(st.fixed_dictionaries({}, optional={"by": st.sampled_from(worths), "k": _SMALL}))
+    if args.get("by") == "medoid" and draw(_YES):
+        args["model"] = draw(st.sampled_from(MODELS))
+    return args, state
 
 
 OPS: dict[str, tuple[Callable[[st.DrawFn, State], Made], Callable[[State], bool]]] = {

@@ -51,7 +51,7 @@ def _foreign(body: dict[str, JsonValue]) -> dict[str, JsonValue]:
 _Seconds = Annotated[PositiveFloat, Field(allow_inf_nan=False)]
 
 
-_PUBLISHED = ("text", "reward", "continuation", "n", "logprobs", "schema")
+_PUBLISHED = ("text", "reward", "embeddings", "continuation", "n", "logprobs", "schema")
 """Capabilities that servers tell of."""
 
 

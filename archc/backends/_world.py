@@ -63,6 +63,14 @@ def reward(text: str, truth: str, judgement: float, rng: Random) -> float:
     return rng.uniform(0.1, 3.0) * (1 if looks else -1)
 
 
+def embedding(text: str) -> list[float]:
+    """A vector that counts the words of a text, each at one of 64 places."""
+    counts = [0.0] * 64
+    for word in text.lower().split():
+        counts[sha256(_bytes(word)).digest()[0] % 64] += 1.0
+    return counts
+
+
 def filler(rng: Random, words: int) -> str:
     """Sentences of at least `words` words together, without a number or an answer in them."""
     said: list[str] = []

@@ -183,7 +183,7 @@ def _published(openapi: Mapping[str, Any]) -> dict[str, bool]:
     }
 
 
-_SPEAKS = {FEATURES[name].route for name in ("text", "reward")}
+_SPEAKS = {FEATURES[name].route for name in ("text", "reward", "embeddings")}
 """A description with none of these routes is one of something else."""
 
 

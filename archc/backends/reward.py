@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
@@ -72,4 +73,4 @@ class Reward(ServerBackend):
         if not math.isfinite(reward):
             raise bad_response(f"{peer} gave rewards that no number can hold")
         [usage] = split_usage(reply.usage, request.messages, [""])
-        return (Completion(repr(reward), usage=usage, server=peer.url),)
+        return (Completion(repr(reward), usage=replace(usage, completion=0), server=peer.url),)

@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, PositiveInt
 
 from archc.backends import _world_code
-from archc.backends._world import Judge, Scene, filler, is_right, reward, wrong_answer
+from archc.backends._world import Judge, Scene, embedding, filler, is_right, reward, wrong_answer
 from archc.calls import (
     Backend,
     BackendOptions,
@@ -31,6 +31,7 @@ from archc.calls import (
     Sampling,
     Usage,
 )
+from archc.vectors import packed
 
 BYTES_PER_TOKEN = 4
 """UTF-8 bytes that make one token here; what is left over makes one more."""
@@ -41,6 +42,8 @@ _Probability = Annotated[float, Field(ge=0, le=1)]
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _REMARKS = {"each", "reason", "think"}
 """Prompts that ask for a text that is no answer: about a candidate (of `critique` and `verify`), or thoughts."""
+_UNWRITTEN = {"reward", "embedding"}
+"""Prompts that ask for no text."""
 _SPEED = {"latency", "latency_per_token", "failure_rate"}
 
 
@@ -53,7 +56,8 @@ class Simulated(Backend):
     one with less is; `max_tokens` and `stop` only cut the text.
 
     A question that holds `def NAME(` is answered with a function; tests in Python are each right with probability
-    `judgement`, and checking programs as a judge is. As a reward model it gives more than 0 to what looks right to it.
+    `judgement`, and checking programs as a judge is. As a reward model it gives more than 0 to what looks right to it;
+    as an embedding model it counts words.
 
     An answer drawn with other answers in view (fenced candidates: `fuse`, `refine`) is right with probability
     `max(skill, min(share, judgement))`, where `share` is the share of right ones among those shown.
@@ -84,7 +88,15 @@ class Simulated(Backend):
         verbosity: PositiveInt = 60
         """Words of an answer, about."""
 
-    capabilities: ClassVar = Capabilities(reward=True, continuation=True, n=True, logprobs=True, schema=True, seed=True)
+    capabilities: ClassVar = Capabilities(
+        reward=True,
+        embeddings=True,
+        continuation=True,
+        n=True,
+        logprobs=True,
+        schema=True,
+        seed=True,
+    )
 
     def __init__(
         self,
@@ -130,6 +142,8 @@ class Simulated(Backend):
             rng = Random(f"{key} label")
             label = json.loads(Judge(json.dumps({"enum": request.labels}), scene, self._options.judgement, rng).write())
             return Completion(label, Finish.LENGTH, Usage(completion=1), math.log(rng.uniform(0.5, 1)))
+        if request.purpose.prompt in _UNWRITTEN:
+            return Completion(self._measure(request, scene, key))
         whole = self._text(request, scene, Random(f"{key} text {seed}"), seed)
         text, finish = cut(whole, request.sampling)
         usage = Usage(completion=text_tokens(text))
@@ -137,6 +151,13 @@ class Simulated(Backend):
             return Completion(text, finish, usage)
         scale = 0.3 if is_right(text, scene.truth) else 0.5
         return Completion(text, finish, usage, -scale * Random(f"{key} logprob {seed}").uniform(0.3, 1.7))
+
+    def _measure(self, request: Request, scene: Scene, key: str) -> str:
+        """What models give that write nothing."""
+        text = request.messages[-1].content
+        if request.purpose.prompt == "embedding":
+            return packed(embedding(text))
+        return repr(reward(text, scene.truth, self._options.judgement, Random(f"{key} reward")))
 
     def _text(self, request: Request, scene: Scene, rng: Random, seed: int) -> str:
         options = self._options
@@ -147,8 +168,6 @@ class Simulated(Backend):
                 return Judge(request.schema, scene, options.judgement, rng).write()
             except (ValueError, TypeError) as error:
                 raise CallError(FailureKind.BAD_REQUEST, f"the schema can't be followed: {error}") from None
-        if request.purpose.prompt == "reward":
-            return repr(reward(request.messages[-1].content, scene.truth, options.judgement, rng))
         if request.purpose.prompt == "code":
             return self._code(request, scene, rng)
         if request.purpose.prompt in _REMARKS:

@@ -34,7 +34,7 @@ def list_ops(
         _print(page, full=bool(name))
 
 
-_CAPABILITIES = ("text", "reward", "continuation", "n", "logprobs", "schema", "seed")
+_CAPABILITIES = ("text", "reward", "embeddings", "continuation", "n", "logprobs", "schema", "seed")
 
 
 def _op(name: str) -> dict[str, Any]:

@@ -69,6 +69,7 @@ _CAPABILITIES: Mapping[Capability, str] = {
     "text": "texts",
     "logprobs": "log-probabilities",
     "reward": "rewards",
+    "embeddings": "embeddings",
     "continuation": "replies that go on with what is begun",
 }
 """As people call them."""

@@ -17,10 +17,10 @@ from archc.values import Candidate, CandidateSet, Interval
 class Think(ModelOp):
     """Draw `n` answers, each after at most `at_most` tokens of thought; `extend` times an early end is put off.
 
-    The model goes on with a reply that archc has begun: with `open`, then with its own thoughts up to `close`. Where
+    The model goes on with a reply that archc has begun: with `begin`, then with its own thoughts up to `end`. Where
     they end with tokens left, `wait` is put behind them and it thinks on; where they do not end, they are cut. Then
-    `close` and `cue` are put behind them, and it answers. With `at_most: 0` it reads that it has thought (`done`), and
-    answers at once. Only the answer is kept. `open` and `close` are those that the model was trained with; plain words
+    `end` and `cue` are put behind them, and it answers. With `at_most: 0` it reads that it has thought (`done`), and
+    answers at once. Only the answer is kept. `begin` and `end` are those that the model was trained with; plain words
     do as well.
 
     Source: budget forcing of s1 (arXiv 2501.19393); `at_most: 0` as NoThinking (arXiv 2504.09858).
@@ -41,9 +41,9 @@ class Think(ModelOp):
     """How often an end of the thoughts is put off, as long as tokens are left."""
     wait: str = "Wait"
     """What is put in the place of an end that is put off."""
-    open: str = "<think>\n"
+    begin: str = "<think>\n"
     """What thoughts begin with."""
-    close: Annotated[str, Field(pattern=r"\S")] = "\n</think>\n\n"
+    end: Annotated[str, Field(pattern=r"\S")] = "\n</think>\n\n"
     """What they end with."""
     done: str = "Okay, I think I have finished thinking."
     """All the thoughts that there are with `at_most: 0`."""
@@ -66,7 +66,7 @@ class Think(ModelOp):
         return before.fresh(Interval.exactly(self.n), self.max_tokens + len(self.cue.encode()))
 
     def calls(self, before: Shape) -> tuple[Calls, ...]:
-        begun = len((self.open + self.done + self.close + self.cue).encode()) + 2 * MESSAGE_TOKENS
+        begun = len((self.begin + self.done + self.end + self.cue).encode()) + 2 * MESSAGE_TOKENS
         begun += self.at_most + self.extend * len(self.wait.encode())
         answers = self.price("prompt", Interval.exactly(self.n), before, begun)
         if not self.at_most:
@@ -83,7 +83,7 @@ class Think(ModelOp):
         thoughts: tuple[Completion | Failed, ...] = (Completion(self.done),) * self.n
         if self.at_most:
             thoughts = await ctx.ask(
-                self.model, begun(messages, self.open), self._thinking(self.at_most), prompt="think", n=self.n
+                self.model, begun(messages, self.begin), self._thinking(self.at_most), prompt="think", n=self.n
             )
         answers = await together(self._answer(ctx, messages, i, first) for i, first in enumerate(thoughts))
         failed = [one for one in answers if isinstance(one, Failed)]
@@ -94,7 +94,7 @@ class Think(ModelOp):
     ) -> Candidate | Failed:
         if isinstance(first, Failed):
             return first
-        said = self.open + await self._thought(ctx, messages, index, first) + self.close + self.cue
+        said = self.begin + await self._thought(ctx, messages, index, first) + self.end + self.cue
         [reply] = await ctx.ask(self.model, begun(messages, said), self.sampling, prompt="answer", first=index)
         if isinstance(reply, Failed):
             return reply
@@ -109,7 +109,7 @@ class Think(ModelOp):
             thought += self.wait
             [more] = await ctx.ask(
                 self.model,
-                begun(messages, self.open + thought),
+                begun(messages, self.begin + thought),
                 self._thinking(left),
                 prompt="think",
                 first=index,
@@ -121,7 +121,7 @@ class Think(ModelOp):
         return thought
 
     def _thinking(self, tokens: int) -> Sampling:
-        return Sampling(self.temperature, tokens, stop=(self.close.strip(),))
+        return Sampling(self.temperature, tokens, stop=(self.end.strip(),))
 
 
 def begun(messages: Conversation, said: str) -> Conversation:

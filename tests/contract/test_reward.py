@@ -164,7 +164,8 @@ def test_vllm_gives_the_same_number_each_time_and_another_for_another_answer(vll
 
     async def go() -> list[float]:
         await backend.start()
-        others = [Message("assistant", text) for text in ("It is 4.", "It is 4.", "It is five, I think.")]
+        texts = ("It is 4.", "It is 4.", "It is five, I think.", "Bananas grow in warm countries, far from the sea.")
+        others = [Message("assistant", text) for text in texts]
         try:
             done = [await backend.complete(replace(ASKED, messages=(*TALK[:2], said))) for said in others]
         finally:
@@ -172,8 +173,8 @@ def test_vllm_gives_the_same_number_each_time_and_another_for_another_answer(vll
         assert all(one.usage.prompt > 5 and one.usage.completion == 0 for (one,) in done)
         return [float(one.text) for (one,) in done]
 
-    first, again, other = asyncio.run(go())
+    first, again, *others = asyncio.run(go())
     assert first == pytest.approx(again, abs=0.05)
-    assert abs(first - other) > 0.05
+    assert max(abs(first - other) for other in others) > 0.05
     assert Reward.known("smollm2", Reward.Options(base_url=vllm)) == Capabilities(text=False, reward=True, context=1024)
     assert not OpenAI.known("smollm2", OpenAI.Options(base_url=vllm)).text

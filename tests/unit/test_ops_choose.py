@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from archc.calls import Failed, FailureKind
+from archc.calls import Conversation, Failed, FailureKind
 from archc.ir.shape import Shape
 from archc.ops.score import Score
 from archc.ops.select import Select
 from archc.ops.vote import Vote
 from archc.values import Answer, Candidate, CandidateSet, Facet, Interval, Verdict
+from archc.vectors import cosine, packed, unpacked
 from tests.scripted import ScriptedContext, candidates, never, run
 
 
@@ -153,6 +154,38 @@ def test_what_select_needs() -> None:
 def test_medoid_of_one_and_of_empty_texts() -> None:
     assert len(run(Select(by="medoid"), ScriptedContext("?", never), candidates("x"))) == 1
     assert run(Select(by="medoid"), ScriptedContext("?", never), candidates("", "", "x")).candidates[0].text == ""
+
+
+def test_medoids_by_vectors_ask_once_for_each_and_pass_over_what_fails() -> None:
+    vectors = {"a": [1.0, 0.0], "b": [0.0, 1.0], "c": [0.6, 0.8], "d": [-1.0, 0.1]}
+
+    def reply(model: str, messages: Conversation, prompt: str, index: int) -> str | Failed:
+        text = messages[-1].content
+        return packed(vectors[text]) if text in vectors else {"x": Failed(FailureKind.OVERLOAD, "busy")}.get(text, "?!")
+
+    ctx = ScriptedContext("?", reply)
+    after = run(Select(by="medoid", model="e", k=6), ctx, candidates("x", "a", "b", "c", "d", "y", "a"))
+    assert [c.text for c in after.candidates] == ["c", "b", "a", "a", "d", "x"]
+    assert len(ctx.asked) == 7
+    assert [note["reason"][:9] for event, note in ctx.notes if event == "failed"] == ["busy", "no vector"]
+    idle = ScriptedContext("?", never)
+    assert len(run(Select(by="medoid", model="e", k=2), idle, candidates("a", "b"))) == 2
+    with pytest.raises(ValidationError, match="only `by: medoid` takes a `model`"):
+        Select(by="score", model="e")
+
+
+@given(st.lists(st.floats(-(2.0**99), 2.0**99, width=32), min_size=1, max_size=9))
+def test_vectors_are_text_and_back(values: list[float]) -> None:
+    assert list(unpacked(packed(values))) == values
+    for wrong in ("?!", "AAAA", "", packed([1.0])[:-1]):
+        with pytest.raises(ValueError, match=r"no vector|multiple"):
+            unpacked(wrong)
+
+
+def test_cosines() -> None:
+    assert cosine([3.0, 4.0], [6.0, 8.0]) == pytest.approx(1.0)
+    assert cosine([1.0, 0.0], [-2.0, 0.0]) == -1.0
+    assert cosine([0.0, 0.0], [1.0, 0.0]) == cosine([1.0], [1.0, 0.0]) == 0.0
 
 
 def test_score_takes_the_mean_of_what_can_be_read() -> None:

@@ -26,7 +26,7 @@ def thinker(*thoughts: tuple[str, Finish, int], answer: str | Failed = "42"):  #
     return reply
 
 
-def begun(ctx: ScriptedContext) -> list[str]:
+def heard(ctx: ScriptedContext) -> list[str]:
     """What of its replies the model found there."""
     assert all(asked.messages[-1].role == "assistant" for asked in ctx.asked)
     return [asked.text for asked in ctx.asked]
@@ -37,7 +37,7 @@ def test_an_end_that_comes_early_is_put_off_and_the_tokens_add_up() -> None:
     after = run(Think(model="m", at_most=100, extend=1, cue="Answer: ", max_tokens=8), ctx, NOTHING)
 
     assert [c.text for c in after.candidates] == ["Answer: 42"]
-    assert begun(ctx) == [
+    assert heard(ctx) == [
         "<think>\n",
         "<think>\nIt is 41.Wait",
         "<think>\nIt is 41.Wait No, 42.\n</think>\n\nAnswer: ",
@@ -52,14 +52,14 @@ def test_thoughts_that_used_up_their_tokens_are_closed(finish: Finish) -> None:
     ctx = ScriptedContext("6*7?", thinker(("On and on", finish, 50)))
     run(Think(model="m", at_most=50, extend=3), ctx, NOTHING)
 
-    assert begun(ctx) == ["<think>\n", "<think>\nOn and on\n</think>\n\n"]
+    assert heard(ctx) == ["<think>\n", "<think>\nOn and on\n</think>\n\n"]
 
 
 def test_without_thoughts_it_reads_that_it_has_thought() -> None:
     ctx = ScriptedContext("6*7?", thinker())
     after = run(Think(model="m", n=2, at_most=0, extend=2), ctx, NOTHING)
 
-    assert begun(ctx) == ["<think>\nOkay, I think I have finished thinking.\n</think>\n\n"] * 2
+    assert heard(ctx) == ["<think>\nOkay, I think I have finished thinking.\n</think>\n\n"] * 2
     assert [asked.index for asked in ctx.asked] == [0, 1]
     assert len(after) == 2
 
@@ -78,9 +78,9 @@ def test_a_call_that_fails_costs_one_answer_or_one_extension() -> None:
     assert [c.text for c in after.candidates] == ["answer 2"]
     assert list(after.failed) == [busy, busy]
     assert [note["reason"] for event, note in ctx.notes if event == "degraded"] == ["busy", "busy"]
-    assert "<think>\nthink 2Wait\n</think>\n\n" in begun(ctx)
+    assert "<think>\nthink 2Wait\n</think>\n\n" in heard(ctx)
 
 
 def test_thoughts_must_be_closed_by_something() -> None:
     with pytest.raises(ValidationError):
-        Think(model="m", close="\n")
+        Think(model="m", end="\n")
