@@ -29,18 +29,18 @@ def run_beside(graph: Graph) -> Graph:
     Only outside of blocks: what arrives at these may have such an addition already, and would keep it beside the new.
     """
     body = graph.body
-    for name in [node.id for node in body.nodes]:
-        node = next(n for n in body.nodes if n.id == name)  # as it is now: one before it may have been moved
+    for at in range(len(body.nodes)):
+        node = body.nodes[at]  # as it is now: one before it may have been moved
         if _is_free(body, node):
             body = _beside(body, node)
     return replace(graph, body=body)
 
 
 def _is_free(body: Region, node: Node) -> bool:
-    op, before = node.op, body.flow(Shape())[node.id][0]
+    op = node.op
     if op.reads_candidates or not op.annotates or op.reads or op.blocks or not node.inputs:
         return False
-    adds = added(op)
+    adds, before = added(op), body.flow(Shape())[node.id][0]
     return not adds & OF_CANDIDATES and not adds & before.facets and not before.tests
 
 
