@@ -21,7 +21,7 @@ MOST = 32
 _LEAST = 1e-7
 """Seconds for a token, at least: a clock is not finer."""
 
-_TASK = "Count from {first} upwards, one number on each line. Do not stop."
+_TASK = "{first}. Tell a long story of a journey, in many chapters. Do not stop before its end."
 _WORDS = ("time", "year", "people", "way", "day", "man", "thing", "woman", "life", "child", "world", "school", "state")
 
 
@@ -106,10 +106,14 @@ def _doubling(most: int) -> Iterator[int]:
 def _pace(at_once: int, writing: Timed, reading: Timed) -> Pace:
     """The two speeds of a round that mostly writes and one that mostly reads.
 
-    What each has of the other is taken off, but never more than a part, as on a busy machine times are not exact.
+    Both take `prompt` seconds for a token that is read and `token` for one that is written: two equations. As on a busy
+    machine times are not exact, neither may be less than a part of what it would be if the other were nothing.
     """
-    token = writing.seconds / writing.usage.completion
-    prompt = reading.seconds / reading.usage.prompt
-    prompt = max(prompt - token * reading.usage.completion / reading.usage.prompt, prompt / 2)
-    token = max(token - prompt * writing.usage.prompt / writing.usage.completion, token / 4)
+    wrote, read = writing.usage, reading.usage
+    token = writing.seconds / wrote.completion
+    prompt = reading.seconds / read.prompt
+    if both := wrote.completion * read.prompt - read.completion * wrote.prompt:
+        exact = (writing.seconds * read.prompt - reading.seconds * wrote.prompt) / both
+        token = min(token, max(exact, token / 4))
+        prompt = max(prompt - token * read.completion / read.prompt, prompt / 2)
     return Pace(at_once, max(prompt, _LEAST), max(token, _LEAST))
