@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import random
 import re
 import tempfile
@@ -51,8 +52,10 @@ WAYS = (
 
 def spec(way: Way, url: str, model: str, candidates: int) -> str:
     """Best of n with a judge."""
-    order = "{candidate}\n\n{question}\n\n" + Score.templates()["prompt"].user.partition("Question:")[0]
-    judge = f", prompt: {order!r}" if way.differs_first else ""
+    told, _, rest = Score.templates()["prompt"].user.partition("Question:\n{question}\n\n{candidate}\n\n")
+    assert rest, "the prompt of `score` has another form"
+    order = f"{{candidate}}\n\nQuestion:\n{{question}}\n\n{told}{rest}"
+    judge = f", prompt: {json.dumps(order)}" if way.differs_first else ""
     return f"""
 models: {{m: {{backend: openai, model: "{model}", base_url: "{url}", n: {str(way.n).lower()}, timeout: 3600}}}}
 pipeline:

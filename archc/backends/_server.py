@@ -26,10 +26,11 @@ from archc.errors import UnusableKey
 from archc.keys import VARIABLE, WELL_KNOWN
 from archc.secret import Secret
 
-_OWN = {"messages", "model", "n", "best_of", "stream", "seed", "stop", "temperature", "top_p", "logprobs"} | {
-    "max_tokens",
-    "max_completion_tokens",
+_OWN = {
+    *("messages", "model", "n", "best_of", "stream", "seed", "stop", "temperature", "top_p", "logprobs"),
+    *("max_tokens", "max_completion_tokens", "use_activation", "text_1", "text_2", "input", "encoding_format"),
 }
+"""Fields that backends set."""
 
 
 def _urls(value: str | list[str]) -> str | list[str]:
@@ -49,7 +50,6 @@ def _foreign(body: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 _Seconds = Annotated[PositiveFloat, Field(allow_inf_nan=False)]
-
 
 _PUBLISHED = ("text", "reward", "embeddings", "continuation", "n", "logprobs", "schema")
 """Capabilities that servers tell of."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Literal, Self
 
@@ -118,10 +119,10 @@ class Score(ModelOp, Elementwise):
         said = (*ctx.question, Message("assistant", candidate.text))
         [reply] = await ctx.ask(self.model, said, Sampling(temperature=0.0, max_tokens=1), prompt="reward")
         if isinstance(reply, Completion):
-            try:
-                return logistic(float(reply.text))
-            except ValueError:
-                reply = Failed(FailureKind.UNPARSABLE, f"the reward is no number: {reply.text[:80]!r}")
+            with suppress(ValueError):
+                if not math.isnan(reward := float(reply.text)):
+                    return logistic(reward)
+            reply = Failed(FailureKind.UNPARSABLE, f"the reward is no number: {reply.text[:80]!r}")
         ctx.note("failed", what="score", reason=reply.reason)
         return None
 

@@ -15,7 +15,7 @@ import pytest
 from archc import api
 from archc.backends.recorded import Recorded
 from archc.calls import CallError, FailureKind, Message, Purpose, Request, Sampling
-from archc.diagnostics import RunError
+from archc.diagnostics import RunError, SpecError
 from archc.source import Source
 
 QUESTION = "What is 2 + 2?"
@@ -49,6 +49,19 @@ def refused(backend: Recorded, request: Request) -> str:
         asyncio.run(backend.complete(request))
     assert told.value.failed.kind is FailureKind.BAD_REQUEST
     return told.value.failed.reason
+
+
+@pytest.mark.parametrize(
+    ("step", "what"),
+    [
+        ("generate: {model: r, logprobs: true}", "log-probabilities"),
+        ("think: {model: r}", "replies that go on with what is begun"),
+    ],
+)
+def test_what_was_not_recorded_is_refused_before_anything_runs(step: str, what: str) -> None:
+    text = f"models: {{r: {{backend: recorded, model: alpha, file: pool.jsonl}}}}\npipeline:\n  - {step}\n"
+    with pytest.raises(SpecError, match=f"needs {what}, which the backend `recorded` of `r` does not give"):
+        api.compile(Source("s.yaml", text))
 
 
 @pytest.mark.parametrize("name", ["pool.jsonl", "pool.jsonl.gz"])

@@ -281,7 +281,7 @@ def test_votes_by_likelihood_are_averaged_and_need_reasons_that_differ() -> None
         Verify(model="m", by="likelihood", votes=2, reason=False)
 
 
-REWARDS = {"alpha": "2.5", "beta": "-40.0", "gamma": "40.0", "delta": "no number"}
+REWARDS = {"alpha": "2.5", "beta": "-40.0", "gamma": "40.0", "delta": "no number", "zeta": "nan"}
 
 
 def test_by_reward_each_answer_ends_the_conversation_that_is_scored() -> None:
@@ -298,10 +298,10 @@ def test_by_reward_each_answer_ends_the_conversation_that_is_scored() -> None:
     assert beta is not None
     assert gamma is not None
     assert 0 < beta < 1e-17 < gamma <= 1
-    assert others == [None, None]
+    assert others == [None, None, None]
     assert ctx.asked[0].messages == (*earlier, Message("assistant", "alpha"))
     reasons = [note["reason"] for event, note in ctx.notes if event == "failed"]
-    assert reasons == ["the reward is no number: 'no number'", "full"]
+    assert reasons == ["the reward is no number: 'no number'", "the reward is no number: 'nan'", "full"]
     with pytest.raises(ValidationError, match="`by: reward` needs a `model`"):
         Score(by="reward")
 

@@ -12,6 +12,7 @@ from statistics import pstdev
 
 from archc.bench.metrics._newton import climb, solve
 from archc.bench.metrics.intervals import Estimate, bootstrap, quantile
+from archc.ops.score import logistic
 
 _PRIOR = 0.01
 """How much a coefficient of the regression is drawn towards 0, so that it stays finite if one wins always."""
@@ -50,25 +51,21 @@ def length_controlled(
             row, log = (1.0, term), theta + phi * term
             value += wanted * log - _softplus(log)
             for i in range(2):
-                slope[i] += row[i] * (wanted - _logistic(log))
+                slope[i] += row[i] * (wanted - logistic(log))
                 for j in range(2):
-                    curve[i][j] -= row[i] * row[j] * _logistic(log) * _logistic(-log)
+                    curve[i][j] -= row[i] * row[j] * logistic(log) * logistic(-log)
         return value, slope, curve
 
     best = climb(likelihood, [0.0, 0.0])
     variance = solve([[-x for x in row] for row in likelihood(best)[2]], [1.0, 0.0]) or [math.inf]
     half = quantile(level) * math.sqrt(variance[0])
-    return Estimate(_logistic(best[0]), _logistic(best[0] - half), _logistic(best[0] + half))
+    return Estimate(logistic(best[0]), logistic(best[0] - half), logistic(best[0] + half))
 
 
 def _checked(preferences: Sequence[float]) -> Sequence[float]:
     if not preferences or not all(0 <= one <= 1 for one in preferences):
         raise ValueError(f"preferences {list(preferences)}")
     return preferences
-
-
-def _logistic(x: float) -> float:
-    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
 
 
 def _softplus(x: float) -> float:
