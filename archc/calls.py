@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -76,7 +76,7 @@ class Request:
 
     def of(self, seeds: tuple[int, ...]) -> Request:
         """The same for other completions."""
-        return replace(self, seeds=seeds)
+        return Request(self.messages, self.sampling, seeds, self.purpose, self.schema, self.logprobs, self.labels)
 
 
 class Finish(StrEnum):
@@ -137,6 +137,8 @@ class Spend:
         return self + Spend(-other.calls, -other.prompt, -other.completion, -other.usd)
 
     def __mul__(self, factor: int) -> Spend:
+        if factor == 1:
+            return self
         return Spend(self.calls * factor, self.prompt * factor, self.completion * factor, self.usd * factor)
 
     @property

@@ -189,6 +189,7 @@ _SINGLE = {"content-length", "transfer-encoding"}
 
 
 def _check_lines(head: bytes) -> None:
-    lines = head.split(b"\n", MAX_HEADERS)
-    if len(lines) > MAX_HEADERS or max(map(len, lines)) > MAX_HEADER_BYTES:
+    if head.count(b"\n") >= MAX_HEADERS:
+        raise Broken
+    if len(head) > MAX_HEADER_BYTES and max(map(len, head.split(b"\n"))) > MAX_HEADER_BYTES:
         raise Broken

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache, lru_cache
 from typing import Any, ClassVar, Literal
 
 from archc.backends._features import CHAT
@@ -56,7 +57,7 @@ class OpenAI(ServerBackend):
 
     @property
     def able(self) -> Capabilities:
-        return replace(self.capabilities, n=self._takes_n, schema=self._takes_schema)
+        return _able(self._takes_n, self._takes_schema)
 
     async def start(self) -> None:
         await super().start()
@@ -137,12 +138,12 @@ class OpenAI(ServerBackend):
     def _constraint(self, schema: str) -> dict[str, Any]:
         match self._options.schema_field:
             case "response_format":
-                told = {"name": "answer", "schema": json.loads(schema), "strict": True}
+                told = {"name": "answer", "schema": _parsed(schema), "strict": True}
                 return {"response_format": {"type": "json_schema", "json_schema": told}}
             case "structured_outputs":
-                return {"structured_outputs": {"json": json.loads(schema)}}
+                return {"structured_outputs": {"json": _parsed(schema)}}
             case "guided_json":
-                return {"guided_json": json.loads(schema)}
+                return {"guided_json": _parsed(schema)}
             case "none":  # then nothing is told
                 return {}
 
@@ -153,3 +154,14 @@ class OpenAI(ServerBackend):
             begun = request.messages[-1].content
             return tuple(replace(one, text=one.text.removeprefix(begun)) for one in done)
         return done
+
+
+@cache
+def _able(n: bool, schema: bool) -> Capabilities:
+    return replace(OpenAI.capabilities, n=n, schema=schema)
+
+
+@lru_cache
+def _parsed(schema: str) -> Any:
+    """Judges ask with the same one again and again."""
+    return json.loads(schema)

@@ -41,7 +41,8 @@ class Elementwise(Op, abc.ABC):
         old = before.candidates
         made: list[Candidate] = []
         for start in range(0, len(old), step := self.window or max(1, len(old))):
-            made += await together(self.each(ctx, c, before.tests) for c in old[start : start + step])
+            each = (self.each(ctx, c, before.tests) for c in old[start : start + step])
+            made += await together(each) if self.models or self.executes else [await one for one in each]
             if self.window and self.settled(made, len(old) - len(made)):
                 break
         return before.with_candidates(self.gathered(ctx, made, before))

@@ -30,6 +30,11 @@ class Node:
     least: int = 0
     """How many it draws at least, then."""
 
+    @cached_property
+    def where(self) -> str:
+        """That step, as events tell it."""
+        return str(self.span)
+
     def place(self, arg: str) -> Span:
         """Where an argument was written, or the step."""
         return self.arg_spans.get(arg, self.span)

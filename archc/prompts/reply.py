@@ -75,17 +75,18 @@ async def ask_reply(
     schema = schema or schema_of(kind)
     completions = await ask(model, messages, sampling, prompt=prompt, n=n, first=first, schema=schema)
 
-    async def settled(index: int, completion: Completion | Failed) -> R | Failed:
-        reply = _read(kind, completion)
-        if not repair or isinstance(completion, Failed) or not isinstance(reply, Failed):
-            return reply
-        again = (*messages, Message("assistant", completion.text), Message("user", _REPAIR.format(schema=schema)))
-        [second] = await ask(model, again, sampling, prompt=f"{prompt}.repair", first=index, schema=schema)
-        return _read(kind, second)
+    replies = [_read(kind, completion) for completion in completions]
+
+    async def repaired(place: int, text: str) -> None:
+        again = (*messages, Message("assistant", text), Message("user", _REPAIR.format(schema=schema)))
+        [second] = await ask(model, again, sampling, prompt=f"{prompt}.repair", first=first + place, schema=schema)
+        replies[place] = _read(kind, second)
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(settled(index, c)) for index, c in enumerate(completions, first)]
-    return [task.result() for task in tasks]
+        for place, (reply, completion) in enumerate(zip(replies, completions, strict=True)):
+            if repair and isinstance(reply, Failed) and isinstance(completion, Completion):
+                group.create_task(repaired(place, completion.text))
+    return replies
 
 
 def _read(kind: type[R], completion: Completion | Failed) -> R | Failed:

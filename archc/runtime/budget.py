@@ -57,6 +57,11 @@ class Scope:
         """Whether anything but time is limited."""
         return bool(self.limit.limited)
 
+    @cached_property
+    def meters(self) -> bool:
+        """Whether it limits what only the answer tells: tokens or money."""
+        return bool(self.limit.limited - {"calls"})
+
     def lacks(self, more: Spend) -> str:
         """What there is too little of for `more` beside what is spent; empty if it fits."""
         after, limits = self.spent + more, self.limit

@@ -96,31 +96,35 @@ class Governor:
         purpose = Purpose(node.op.name, prompt, query.question[-1].content)
         request = Request(messages, sampling, (), purpose, schema, logprobs, labels)
         batch = Batch(lane, node, query, request, tuple(calls.samples(first, n)), urgency, path)
-        samples = Told(batch.keys, heard)
+        samples: Samples = Told(batch.keys, heard) if heard else {}
         samples.update(self._known(batch))
         if sparing and (new := batch.without(samples)) and query.thrift:
             most = query.thrift.samples(node.id, batch.worst, len(new.keys))
             self._spare(new.part(new.ids[most:]), samples)
-        try:
-            async with asyncio.timeout(self._left(query)) as limit:
-                await self._obtain(batch, samples)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-        if (late := batch.without(samples)) and (ended := query.first_to_end):
-            self._refuse(late, samples, Failed(FailureKind.BUDGET, "the time is over"), ended)
-        return tuple(shown(samples[key]) for key in batch.keys)
+        if ending := query.first_to_end:
+            try:
+                async with asyncio.timeout(self._left(query)) as limit:
+                    await self._obtain(batch, samples)
+            except TimeoutError:
+                if not limit.expired():
+                    raise
+            if late := batch.without(samples):
+                self._refuse(late, samples, Failed(FailureKind.BUDGET, "the time is over"), ending)
+        else:
+            await self._obtain(batch, samples)
+        return tuple([shown(samples[key]) for key in batch.keys])
 
     async def _obtain(self, batch: Batch, samples: Samples) -> None:
         """Fills `samples` until all are there or the time is over."""
-        while missing := batch.without(samples):
-            if self._left(batch.query) == 0:
-                return
+        missing = batch.without(samples)
+        while missing and self._left(batch.query) != 0:
             if mine := missing.without(self._claimed):
                 await self._buy(mine, samples)
             else:
                 await asyncio.wait({self._claimed[key] for key in missing.keys})
-            samples.update(self._known(batch.without(samples)))
+            if missing := missing.without(samples):
+                samples.update(self._known(missing))
+                missing = missing.without(samples)
 
     def _known(self, batch: Batch) -> dict[str, Sample]:
         failed = batch.query.failed
@@ -167,6 +171,8 @@ class Governor:
             done.set_result(None)
 
     async def _send_all(self, parts: Sequence[Batch], each: Spend, samples: Samples) -> None:
+        if len(parts) == 1:
+            return await self._send(parts[0], each, samples)
         async with asyncio.TaskGroup() as tasks:
             for part in parts:
                 tasks.create_task(self._send(part, each, samples))
@@ -227,8 +233,8 @@ class Governor:
         The reservation is settled, and the journal and the trace are told, in every case.
         """
         reserved = each * len(batch.keys)
-        outcome = Outcome("free", NOTHING, {})
-        began, sent, claim = self.clock(), None, None
+        outcome = _UNSENT
+        began, sent, claim, settled = self.clock(), None, None, None
         try:
             async with batch.lane.slot(Turn(batch.query.id, batch.urgency, reserved.tokens)) as place:
                 place.unused = True
@@ -244,27 +250,35 @@ class Governor:
                     return batch, ()
                 place.unused = False
                 sent, other = self.clock(), Second()
-                outcome = Outcome("doubt", reserved, {}, reason="aborted")
                 self._tell(batch, "sending", calls=len(batch.keys))
                 try:
-                    request = batch.request.of(tuple(one.seed for one in batch.ids))
+                    request = batch.request.of(tuple([one.seed for one in batch.ids]))
                     completions = await self._drawn(batch, request, other)
                     spent = batch.lane.price(completions) + self._paid_beside(batch, other)
                     samples = dict(zip(batch.keys, completions, strict=False))
                     outcome = Outcome("ok", spent, samples, batch.lane.fingerprint, server=completions[0].server)
+                    return batch, completions
                 except CallError as error:
                     outcome = _failed(error, reserved if other.sent else batch.single * len(batch.keys))
                     raise
-                finally:  # in its place still: a kill leaves no more in doubt than are in flight
-                    await self._settle(batch, claim, outcome)
-                return batch, completions
+                except BaseException:
+                    outcome = Outcome("doubt", reserved, {}, reason="aborted")
+                    raise
+                finally:
+                    # Booked in its place, and so before whoever gets that: a kill leaves no more in doubt than are in
+                    # flight. The disk is waited for outside.
+                    settled = self._settled(batch, claim, outcome)
         except CallError as error:
             return batch, error
         finally:
-            self._ledger.settle(batch.query.scopes, reserved, outcome.spent)
-            self._watch(batch, outcome, reserved)
-            if batch:
-                self._note(batch, number, began, sent, claim, outcome)
+            try:
+                if settled:
+                    await settled
+            finally:
+                self._ledger.settle(batch.query.scopes, reserved, outcome.spent)
+                self._watch(batch, outcome, reserved)
+                if batch:
+                    self._note(batch, number, began, sent, claim, outcome)
 
     async def _drawn(self, batch: Batch, request: Request, other: Second) -> Sequence[Completion]:
         lane = batch.lane
@@ -281,23 +295,23 @@ class Governor:
 
     async def _claim(self, batch: Batch, each: Spend) -> Claim:
         if self._journal is None:
-            return Claim(0, tuple(batch.keys))
+            return Claim(0, batch.keys)
         query, model = batch.query, batch.lane.model.name
-        attempt = Attempt(query.run, query.id, batch.node.id, model, query.blocks, each, tuple(batch.keys))
+        attempt = Attempt(query.run, query.id, batch.node.id, model, query.blocks, each, batch.keys)
         return await self._journal.reserve(attempt)
 
-    async def _settle(self, batch: Batch, claim: Claim, outcome: Outcome) -> None:
-        if self._journal is None:
-            batch.query.memory.update(outcome.samples)
-        else:
-            await self._journal.settle(claim, outcome)
+    def _settled(self, batch: Batch, claim: Claim, outcome: Outcome) -> Awaitable[None] | None:
+        if self._journal:
+            return self._journal.settle(claim, outcome)
+        batch.query.memory.update(outcome.samples)
+        return None
 
     def _watch(self, batch: Batch, outcome: Outcome, reserved: Spend) -> None:
         """Stops everything once a server has used more than was reserved, where that may break a budget.
 
         Prompts alone may be a little longer than they can be by their bytes: a template may add what nobody told.
         """
-        scopes = [s for s in batch.query.scopes if s.limit.limited - {"calls"}]
+        scopes = [scope for scope in batch.query.scopes if scope.meters]
         if outcome.state != "ok" or not scopes or self.breach:
             return
         spent, broken = outcome.spent, any(s.lacks(NOTHING) for s in scopes)
@@ -341,7 +355,7 @@ class Governor:
         self._tell(
             batch,
             "call",
-            span=str(batch.node.span),
+            span=batch.node.where,
             prompt=batch.request.purpose.prompt,
             samples=[one.index for one in batch.ids],
             attempt=attempt,
@@ -357,9 +371,7 @@ class Governor:
         )
 
     def _tell(self, batch: Batch, event: str, **data: Any) -> None:
-        where = {"query": batch.query.id, "node": batch.node.id, "model": batch.lane.model.name}
-        path = {"path": ".".join(map(str, batch.path))} if batch.path else {}
-        batch.query.trace.emit(event, **where, **path, **data)
+        batch.query.trace.emit(event, **batch.where, **data)
 
 
 def figures(spent: Spend) -> dict[str, float]:
@@ -369,6 +381,7 @@ def figures(spent: Spend) -> dict[str, float]:
 
 
 _LOOK_AGAIN_S = 0.02
+_UNSENT = Outcome("free", NOTHING, {})
 _SPARED = Failed(FailureKind.BUDGET, "left out to have room for what must come")
 _STOPPED = Failed(FailureKind.STOPPED, "the run was stopped")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -101,13 +101,13 @@ class Journal:
                 await self.settle(done.result(), Outcome("free", NOTHING, {}, reason="cancelled"))
             raise
 
-    async def settle(self, claim: Claim, outcome: Outcome) -> None:
-        """Books what an attempt cost and stores what it brought; returns once that is on disk.
+    def settle(self, claim: Claim, outcome: Outcome) -> Awaitable[None]:
+        """Books what an attempt cost and stores what it brought, before anything that is written later.
 
-        Raises RunError if it cannot be. Waits for the disk when cancelled, too: until the rows are there, others would
-        buy them again.
+        To be awaited: it is on disk then. Raises RunError if it cannot be. Whoever is cancelled waits for the disk, too:
+        until the rows are there, others would buy them again.
         """
-        await self._durable(lambda store: store.settle(claim, outcome))
+        return self._put(lambda store: store.settle(claim, outcome))
 
     async def begin(self, name: str, recipe: Mapping[str, Any], seed: int) -> Past:
         """Goes on with the run of that name that is not over, or begins one. Raises RunError."""

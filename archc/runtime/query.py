@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import UserDict
 from collections.abc import Callable, Container, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 
 from archc import errors
@@ -80,7 +81,7 @@ class Query:
     tells: bool = False
     """Whether the trace has the candidates that leave each node, which may be long."""
 
-    @property
+    @cached_property
     def first_to_end(self) -> Scope | None:
         """The scope with the earliest deadline, if there is one."""
         timed = [scope for scope in self.scopes if scope.deadline is not None]
@@ -96,7 +97,7 @@ class Query:
         if is_error and failed.kind is FailureKind.BUDGET:
             raise RunError(errors.BudgetExhausted(span=span, reason=failed.reason))
 
-    @property
+    @cached_property
     def blocks(self) -> tuple[str, ...]:
         """The blocks with budgets of their own that it is in."""
         return tuple(scope.block for scope in self.scopes if scope.block)
@@ -125,10 +126,16 @@ class Batch:
     def __bool__(self) -> bool:
         return bool(self.ids)
 
-    @property
-    def keys(self) -> list[str]:
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
         """The identities as they stand in the journal."""
-        return [one.key for one in self.ids]
+        return tuple([one.key for one in self.ids])
+
+    @cached_property
+    def where(self) -> dict[str, str]:
+        """How events name the place."""
+        where = {"query": self.query.id, "node": self.node.id, "model": self.lane.model.name}
+        return where | {"path": ".".join(map(str, self.path))} if self.path else where
 
     def part(self, ids: tuple[SampleId, ...]) -> Batch:
         """The same for some of the samples."""
@@ -138,14 +145,16 @@ class Batch:
 
     def only(self, keys: Container[str]) -> Batch:
         """The same for those samples."""
-        return self.part(tuple(one for one in self.ids if one.key in keys))
+        return self.part(tuple([one for one in self.ids if one.key in keys]))
 
     def without(self, gone: Container[str]) -> Batch:
         """The same for the samples that are not `gone`."""
-        return self.part(tuple(one for one in self.ids if one.key not in gone))
+        return self.part(tuple([one for one in self.ids if one.key not in gone]))
 
     def requests(self) -> list[Batch]:
         """One for each stretch of indices without a gap, as a server counts seeds on; singly where it takes no `n`."""
+        if len(self.ids) == 1:
+            return [self]
         together = self.lane.backend.able.n
         starts = [
             i for i, one in enumerate(self.ids) if not (together and i and one.index == self.ids[i - 1].index + 1)

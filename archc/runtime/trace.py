@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,17 +66,17 @@ class JsonlFile:
 
     def __call__(self, event: Event) -> None:
         if self.trouble is None and event["event"] != "sending":  # that is for who watches; `call` says when it left
-            with self._noticed():
+            try:
                 self._file.write(_line(event))
+            except OSError as error:
+                self._notice(error)
 
     def close(self) -> None:
         """Writes what is left."""
-        with self._noticed():
-            self._file.close()
-
-    @contextmanager
-    def _noticed(self) -> Iterator[None]:
         try:
-            yield
+            self._file.close()
         except OSError as error:
-            self.trouble = errors.NotWritable(path=str(self._path), problem=error.strerror or str(error))
+            self._notice(error)
+
+    def _notice(self, error: OSError) -> None:
+        self.trouble = errors.NotWritable(path=str(self._path), problem=error.strerror or str(error))

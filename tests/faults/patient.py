@@ -54,20 +54,18 @@ class PatientLoop(asyncio.SelectorEventLoop):
         self.patient.at_work -= 1
 
     def with_thread(self, cls: type[T]) -> type[T]:
-        """The class, whose coroutines wait for a thread of its own: time stands still meanwhile."""
-        waiting = {
-            name: self._waited(method) for name, method in vars(cls).items() if inspect.iscoroutinefunction(method)
-        }
-        return type(cls.__name__, (cls,), waiting)
+        """The class, whose futures are those of a thread of its own: time stands still until they are done."""
+        methods = {name: self._waited(method) for name, method in vars(cls).items() if inspect.isfunction(method)}
+        return type(cls.__name__, (cls,), methods)
 
-    def _waited(self, method: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    def _waited(self, method: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(method)
-        async def waited(*args: Any, **named: Any) -> Any:
-            self.patient.at_work += 1
-            try:
-                return await method(*args, **named)
-            finally:
-                self._less()
+        def waited(*args: Any, **named: Any) -> Any:
+            given = method(*args, **named)
+            if asyncio.isfuture(given):
+                self.patient.at_work += 1
+                given.add_done_callback(lambda _: self._less())
+            return given
 
         return waited
 

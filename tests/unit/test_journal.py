@@ -96,7 +96,11 @@ def test_a_cancelled_settle_waits_for_the_disk(tmp_path: Path) -> None:
     async def main() -> None:
         journal = Journal(tmp_path / "j")
         claim = await journal.reserve(attempt(KEY))
-        putting = asyncio.create_task(journal.settle(claim, paid(KEY)))
+
+        async def put() -> None:
+            await journal.settle(claim, paid(KEY))
+
+        putting = asyncio.create_task(put())
         await asyncio.sleep(0)
         putting.cancel()
         with pytest.raises(asyncio.CancelledError):
