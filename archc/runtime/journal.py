@@ -104,7 +104,7 @@ class Journal:
     def settle(self, claim: Claim, outcome: Outcome) -> Awaitable[None]:
         """Books what an attempt cost and stores what it brought, before anything that is written later.
 
-        To be awaited: it is on disk then. Raises RunError if it cannot be. Whoever is cancelled waits for the disk, too:
+        To be awaited: it is on disk then. Raises RunError if it cannot be. Waits for the disk when cancelled, too:
         until the rows are there, others would buy them again.
         """
         return self._put(lambda store: store.settle(claim, outcome))
