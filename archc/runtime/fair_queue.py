@@ -1,7 +1,9 @@
-"""Fair queue: who goes next. Start-time fair queuing between questions, the most urgent call first within one.
+"""Fair queue: who goes next. First come, first served, as long as no question gets much more than the others.
 
-(Goyal, Vin and Cheng 1996.) Each question has a tag, which grows by the tokens of what it was served; the one with the
-least tag is next. One that asks for much so waits for its own sake only, and nobody waits for ever.
+Start-time fair queuing (Goyal, Vin and Cheng 1996) by the quantum: each question has a tag, which grows by the tokens
+of what it was served, and those whose tags are in the same quantum are equal. One that asks for much so waits for its own
+sake only. Among equals the order is that in which they came: taking turns, all would be done at the end only, and what
+comes last in a pipeline would hold up what comes first in another. Within a question the most urgent call goes first.
 """
 
 from __future__ import annotations
@@ -15,6 +17,10 @@ from archc.calls import CallError
 
 Waiter = asyncio.Future[bool | CallError]
 """Resolved when its turn has come: see `Lane`."""
+
+
+QUANTUM = 16_384
+"""How many tokens one question may be served before the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,7 @@ class Turn:
 class _Flow:
     """What waits for one question."""
 
-    query: str
+    tag: int
     waiting: list[tuple[int, int, int, Waiter]] = field(default_factory=list)
 
 
@@ -45,9 +51,10 @@ class FairQueue:
 
     def __init__(self) -> None:
         self._flows: dict[str, _Flow] = {}
-        self._tags: list[tuple[float, int, _Flow]] = []
-        """Each flow once, as a heap. One that has nothing waiting is forgotten when its tag is reached."""
-        self._tag = 0.0
+        """All whose tag is still to be reached, or that have something waiting."""
+        self._next: list[tuple[int, int, _Flow]] = []
+        """Those that have, as a heap: by quantum, then by when what waits came."""
+        self._quantum = 0
         self._order = count()
         self._length = 0
 
@@ -57,28 +64,30 @@ class FairQueue:
 
     def push(self, turn: Turn, waiter: Waiter) -> None:
         """Lets one more wait."""
+        came = next(self._order)
         flow = self._flows.get(turn.query)
         if flow is None:
-            flow = self._flows[turn.query] = _Flow(turn.query)
-            heapq.heappush(self._tags, (self._tag, next(self._order), flow))
-        heapq.heappush(flow.waiting, (-turn.urgency, next(self._order), turn.tokens, waiter))
+            flow = self._flows[turn.query] = _Flow(self._quantum * QUANTUM)
+        if not flow.waiting:
+            heapq.heappush(self._next, (max(flow.tag // QUANTUM, self._quantum), came, flow))
+        heapq.heappush(flow.waiting, (-turn.urgency, came, turn.tokens, waiter))
         self._length += 1
 
     def pop(self) -> Waiter | None:
         """The next one, unless all were cancelled."""
-        while self._length:
-            tag, order, flow = self._tags[0]
-            self._tag = tag
+        while self._next:
+            quantum, _, flow = heapq.heappop(self._next)
+            self._reach(quantum)
             while flow.waiting:
                 _, _, tokens, waiter = heapq.heappop(flow.waiting)
                 self._length -= 1
                 if not waiter.done():
-                    heapq.heapreplace(self._tags, (tag + max(tokens, 1), order, flow))
-                    if not self._length:
+                    flow.tag = max(flow.tag, quantum * QUANTUM) + max(tokens, 1)
+                    if flow.waiting:
+                        heapq.heappush(self._next, (flow.tag // QUANTUM, flow.waiting[0][1], flow))
+                    elif not self._next:
                         self._forget()
                     return waiter
-            heapq.heappop(self._tags)
-            del self._flows[flow.query]
         self._forget()
         return None
 
@@ -88,7 +97,14 @@ class FairQueue:
         self._forget()
         return [waiter for waiter in all_of_them if not waiter.done()]
 
+    def _reach(self, quantum: int) -> None:
+        """Forgets whoever was served no more than all others."""
+        if quantum > self._quantum:
+            self._quantum = quantum
+            least = quantum * QUANTUM
+            self._flows = {name: flow for name, flow in self._flows.items() if flow.waiting or flow.tag > least}
+
     def _forget(self) -> None:
         self._flows.clear()
-        self._tags.clear()
-        self._tag, self._length = 0.0, 0
+        self._next.clear()
+        self._quantum = self._length = 0

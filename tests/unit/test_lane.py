@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from archc.calls import CallError, Failed, FailureKind, Request
 from archc.diagnostics import SpecError
-from archc.runtime.fair_queue import FairQueue, Turn, Waiter
+from archc.runtime.fair_queue import QUANTUM, FairQueue, Turn, Waiter
 from archc.runtime.lane import Lane
 from archc.runtime.limits import AdaptiveLimit, TokenWindow
 from archc.spec.model import Rate
@@ -344,20 +344,39 @@ def served(*turns: Turn) -> Iterator[Turn]:
         yield names[waiting]
 
 
-def test_a_question_that_asks_much_does_not_hold_up_the_others() -> None:
-    order = [turn.query for turn in served(*[Turn("much")] * 100, *[Turn("little")] * 3, Turn("least"))]
-    assert order[:7] == ["much", "little", "least", "much", "little", "much", "little"]
-    assert len(order) == 104
+def test_a_question_that_asks_much_holds_up_the_others_for_a_quantum_only() -> None:
+    part = QUANTUM // 4
+    order = [
+        turn.query
+        for turn in served(
+            *[Turn("much", 0, part)] * 100, *[Turn("little", 0, part)] * 3, *[Turn("more", 0, part)] * 50
+        )
+    ]
+    assert order[:11] == ["much"] * 4 + ["little"] * 3 + ["more"] * 4
+    assert order[11:19] == ["much"] * 4 + ["more"] * 4
+    assert len(order) == 153
 
 
 def test_turns_weigh_as_much_as_they_may_use() -> None:
-    order = [turn.query for turn in served(*[Turn("long", 0, 300)] * 10, *[Turn("short", 0, 100)] * 30)]
-    assert order[:8].count("short") == 6
+    long, short = Turn("long", 0, QUANTUM * 3 // 10), Turn("short", 0, QUANTUM // 10)
+    order = [turn.query for turn in served(*[long] * 30, *[short] * 90)]
+    assert abs(order[:80].count("short") - 60) <= 10
+
+
+def test_what_comes_last_in_a_pipeline_does_not_hold_up_what_comes_first_in_another() -> None:
+    queue, loop = FairQueue(), asyncio.new_event_loop()
+    samples, judge = {n: loop.create_future() for n in range(6)}, loop.create_future()
+    for n, waiter in samples.items():
+        queue.push(Turn(f"q{n // 2}", 1, 100), waiter)
+    first = [queue.pop() for _ in range(2)]
+    queue.push(Turn("q0", 0, 100), judge)
+    assert [*first, *(queue.pop() for _ in range(5))] == [*samples.values(), judge]
+    loop.close()
 
 
 def test_within_a_question_the_most_urgent_goes_first_then_the_first() -> None:
     first, second, urgent, other = Turn("q", 1, 1), Turn("q", 1, 2), Turn("q", 2), Turn("r")
-    assert list(served(first, second, urgent, other)) == [urgent, other, first, second]
+    assert list(served(first, second, urgent, other)) == [urgent, first, second, other]
 
 
 def test_what_is_cancelled_costs_its_question_nothing() -> None:
@@ -365,8 +384,8 @@ def test_what_is_cancelled_costs_its_question_nothing() -> None:
     lost = [loop.create_future() for _ in range(50)]
     a, b, c = (loop.create_future() for _ in range(3))
     for waiter in (a, *lost, b):
-        queue.push(Turn("q"), waiter)
-    queue.push(Turn("r"), c)
+        queue.push(Turn("q", 0, QUANTUM), waiter)
+    queue.push(Turn("r", 0, QUANTUM), c)
     for waiter in lost:
         waiter.cancel()
     assert [queue.pop() for _ in range(4)] == [a, c, b, None]
