@@ -1,9 +1,9 @@
 """Fair queue: who goes next. First come, first served, as long as no question gets much more than the others.
 
 Start-time fair queuing (Goyal, Vin and Cheng 1996) by the quantum: each question has a tag, which grows by the tokens
-of what it was served, and those whose tags are in the same quantum are equal. One that asks for much so waits for its own
-sake only. Among equals the order is that in which they came: taking turns, all would be done at the end only, and what
-comes last in a pipeline would hold up what comes first in another. Within a question the most urgent call goes first.
+of what it was served, and those whose tags are in the same quantum are equal. One that asks for much so waits for its
+own sake only. Among equals the order is that in which they came: taking turns, all would be done at the end only, and
+what comes last in one pipeline would hold up what comes first in another. Within a question the most urgent goes first.
 """
 
 from __future__ import annotations
