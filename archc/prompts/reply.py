@@ -36,6 +36,8 @@ R = TypeVar("R", bound=Reply)
 
 def schema_of(kind: type[Reply], **changes: Any) -> str:
     """The JSON Schema of a reply as text; `changes` update single properties."""
+    if not changes:
+        return _base_text(kind)
     schema = _base_schema(kind)
     properties = schema["properties"]
     changed = {name: {**properties[name], **change} for name, change in changes.items()}
@@ -46,6 +48,11 @@ def schema_of(kind: type[Reply], **changes: Any) -> str:
 def _base_schema(kind: type[Reply]) -> dict[str, Any]:
     """Making it takes longer than all else about a call."""
     return kind.model_json_schema()
+
+
+@cache
+def _base_text(kind: type[Reply]) -> str:
+    return json.dumps(_base_schema(kind), sort_keys=True)
 
 
 def read_reply(kind: type[R], text: str) -> R | None:
@@ -82,10 +89,15 @@ async def ask_reply(
         [second] = await ask(model, again, sampling, prompt=f"{prompt}.repair", first=first + place, schema=schema)
         replies[place] = _read(kind, second)
 
-    async with asyncio.TaskGroup() as group:
-        for place, (reply, completion) in enumerate(zip(replies, completions, strict=True)):
-            if repair and isinstance(reply, Failed) and isinstance(completion, Completion):
-                group.create_task(repaired(place, completion.text))
+    unread = [
+        repaired(place, completion.text)
+        for place, (reply, completion) in enumerate(zip(replies, completions, strict=True))
+        if repair and isinstance(reply, Failed) and isinstance(completion, Completion)
+    ]
+    if unread:
+        async with asyncio.TaskGroup() as group:
+            for one in unread:
+                group.create_task(one)
     return replies
 
 
