@@ -2,11 +2,13 @@
 
     python -m benchmarks.peers [PEER …] [--shapes ABCD] [--loads 1x64,32x64,256x512] [--rounds 3]
     python -m benchmarks.peers --install          # each peer into an environment of its own
+    python -m benchmarks.peers --url URL          # against a real server with a model `m`
 
 For every architecture and load (questions x calls at once) it prints, for each peer, the wall time and its ratio to the
 physical limit, the CPU time of the client per call, its memory at most, and the calls that it made. All rounds are
 interleaved, and the figures are medians; `best` is the ratio of the quickest round, for machines that are not quiet.
-The client runs on one core and the server on another, where there are two.
+The client runs on one core and the server on another, where there are two. Where the server is a real one, nobody knows
+the limit: ratios are those to bare aiohttp.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,7 +111,8 @@ def measured(name: str, url: str, shape: str, questions: int, at_once: int) -> d
         return peer.lacks[shape]
     if not python.exists():
         return f"not installed: `python -m benchmarks.peers --install '{name}'`"
-    where = {"PYTHONPATH": str(HERE.parent.parent)} if not peer.packages else {}
+    paths = [str(HERE.parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    where = {"PYTHONPATH": os.pathsep.join(paths)} if not peer.packages else {}
     key = {"OPENAI_API_KEY": "EMPTY", "OPENAI_BASE_URL": url}
     env = {**{k: v for k, v in os.environ.items() if k != "PYTHONPATH"}, **where, **key, **peer.env}
     command = [*_pinned(0), str(python), str(HERE / peer.adapter), url, shape, str(questions), str(at_once)]
@@ -122,9 +125,10 @@ def measured(name: str, url: str, shape: str, questions: int, at_once: int) -> d
     return dict(json.loads(done.stdout.strip().splitlines()[-1]))
 
 
-def table(names: list[str], shape: str, questions: int, at_once: int, rounds: int, url: str) -> None:
+def table(names: list[str], shape: str, questions: int, at_once: int, rounds: int, url: str, is_real: bool) -> None:
     least, one = limit(shape, questions, at_once), calls(shape)
-    print(f"\n{shape}: {NAMES[shape]}; {questions} questions, {at_once} calls at once: at least {least:.2f} s")
+    known = "" if is_real else f": at least {least:.2f} s"
+    print(f"\n{shape}: {NAMES[shape]}; {questions} questions, {at_once} calls at once{known}")
     heads = ("wall s", "ratio", "best", "CPU ms/call", "of bare", "MiB", "calls", "at once")
     print(" " * 26 + "".join(head.rjust(width) for head, width in zip(heads, WIDTHS, strict=True)))
     seen: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
@@ -142,6 +146,8 @@ def table(names: list[str], shape: str, questions: int, at_once: int, rounds: in
         name: {key: statistics.median(one[key] for one in got) for key in got[0]} for name, got in seen.items() if got
     }
     best = {name: min(one["wall"] for one in got) for name, got in seen.items() if got}
+    if is_real:
+        least = middle[ALSO]["wall"] if ALSO in middle else float("nan")
     for name in names:
         if name not in middle:
             print(f"{name:26}{why[name][:110]}")
@@ -149,7 +155,8 @@ def table(names: list[str], shape: str, questions: int, at_once: int, rounds: in
         got = middle[name]
         cpu = got["cpu"] / (questions * one) * 1000
         bare = middle[ALSO]["cpu"] / (questions * one) * 1000 if ALSO in middle else 0.0
-        other = "" if got["calls"] == questions * one else "  other calls than the others"
+        sent = got.get("calls", questions * one)
+        other = "" if sent == questions * one else "  other calls than the others"
         cells = (
             f"{got['wall']:.2f}",
             f"{got['wall'] / least:.2f}",
@@ -157,8 +164,8 @@ def table(names: list[str], shape: str, questions: int, at_once: int, rounds: in
             f"{cpu:.3f}",
             f"{cpu / bare:.2f}" if bare else "-",
             f"{got['mib']:.0f}",
-            f"{got['calls']:.0f}",
-            f"{got['most_in_flight']:.0f}",
+            f"{sent:.0f}",
+            f"{got.get('most_in_flight', at_once):.0f}",
         )
         line = "".join(cell.rjust(width) for cell, width in zip(cells, WIDTHS, strict=True))
         print(f"{name:26}{line}{other}", flush=True)
@@ -171,6 +178,7 @@ def main() -> None:
     parser.add_argument("--loads", default="1x64,32x64,32x512,256x512")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--install", action="store_true")
+    parser.add_argument("--url")
     told = parser.parse_args()
     names = told.peers or list(PEERS)
     if unknown := set(names) - set(PEERS):
@@ -179,11 +187,11 @@ def main() -> None:
         install(names)
         return
     print(f"load of this machine: {', '.join(f'{load:.1f}' for load in os.getloadavg())} on {os.cpu_count()} cores")
-    with server() as url:
+    with nullcontext(told.url) if told.url else server() as url:
         for load in told.loads.split(","):
             questions, at_once = map(int, load.split("x"))
             for shape in told.shapes:
-                table(names, shape, questions, at_once, told.rounds, url)
+                table(names, shape, questions, at_once, told.rounds, url, bool(told.url))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import json
 import resource
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -26,8 +27,12 @@ def told() -> tuple[str, str, int, int]:
 
 
 def stats() -> dict[str, Any]:
-    with urllib.request.urlopen(sys.argv[1].removesuffix("/v1") + "/stats") as answer:
-        return dict(json.load(answer))
+    """What the server counts, and begins to count anew; a real one does not."""
+    try:
+        with urllib.request.urlopen(sys.argv[1].removesuffix("/v1") + "/stats") as answer:
+            return dict(json.load(answer))
+    except urllib.error.HTTPError:
+        return {}
 
 
 def cpu() -> float:
