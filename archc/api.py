@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -30,6 +28,7 @@ from archc.planning.latency import Prediction, predict, show_prediction
 from archc.planning.profile import recall
 from archc.planning.show import show_plan
 from archc.runtime.engine import Engine, World, connect
+from archc.runtime.loop import run_loop as run_loop
 from archc.runtime.records import Recorded
 from archc.runtime.replay import recorded_run, replayed
 from archc.runtime.run import Run
@@ -386,27 +385,3 @@ def run_sync(
 ) -> Run:
     """`run` for programs without an event loop."""
     return run_loop(run(plan, question, seed=seed, journal=journal, listeners=listeners))
-
-
-def run_loop(work: Coroutine[Any, Any, T]) -> T:
-    """Runs `work` in an event loop of its own: uvloop's where it is installed, which is faster."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner, _spared():
-        return runner.run(work)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
-
-
-@contextmanager
-def _spared() -> Iterator[None]:
-    """Spares what is loaded by now: looking for garbage in it again and again takes a tenth of what a call takes."""
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()

@@ -48,6 +48,7 @@ class Connection(asyncio.Protocol):
         self._reading: Reading | None = None
         self._done: asyncio.Future[Reply] | None = None
         self._deadline = self._until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._idle: float | None = None
 
     async def exchange(self, request: bytes, until: float, first: float | None, idle: float | None) -> Reply:
@@ -60,8 +61,7 @@ class Connection(asyncio.Protocol):
         self._reading, self._done = Reading(), self._loop.create_future()
         self._until, self._idle = until, idle
         self._deadline = until if first is None else min(until, self._loop.time() + first)
-        timer = self._loop.call_at(self._deadline, self._on_time)
-        self._timer = timer
+        self._wake()
         self._transport.write(request)
         try:
             reply = await self._done
@@ -71,7 +71,6 @@ class Connection(asyncio.Protocol):
             self.usable = False
             raise
         finally:
-            self._timer.cancel()
             self._reading = self._done = None
             if not self.usable:
                 self.abort()
@@ -99,13 +98,13 @@ class Connection(asyncio.Protocol):
             self._done.set_result(reply)
         elif self._reading.begun:
             self._deadline = self._until if self._idle is None else min(self._until, self._loop.time() + self._idle)
-            if self._deadline < self._timer.when():
-                self._timer.cancel()
-                self._timer = self._loop.call_at(self._deadline, self._on_time)
+            self._wake()
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.usable = False
+        if self._timer:
+            self._timer.cancel()
         if self._done and self._reading and not self._done.done():
             try:
                 if exc:
@@ -116,10 +115,18 @@ class Connection(asyncio.Protocol):
         if not self.lost.done():
             self.lost.set_result(None)
 
+    def _wake(self) -> None:
+        """Sees to it that the deadline is looked at; a timer that an earlier request left does as well."""
+        if self._timer is None or self._deadline < self._timer.when():
+            if self._timer:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(self._deadline, self._on_time)
+
     def _on_time(self) -> None:
+        self._timer = None
         if self._done and self._reading and not self._done.done():
             if self._loop.time() < self._deadline:  # it was put off
-                self._timer = self._loop.call_at(self._deadline, self._on_time)
+                self._wake()
             else:
                 self._done.set_exception(Late(self._reading.begun, self._deadline))
 
