@@ -106,6 +106,29 @@ def test_each_wait_has_its_limit_and_says_which(
     run(call())
 
 
+@pytest.mark.parametrize("takes", [1.0, 8.0], ids=["less than the limit", "more, once it has begun"])
+def test_a_connection_that_served_before_waits_no_longer_and_no_less(takes: float) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
+        await received(reader)
+        whole = reply("well")
+        writer.write(whole[:-1])
+        await asyncio.sleep(takes)
+        writer.write(whole[-1:])
+        await received(reader)
+        await asyncio.sleep(100.0)
+
+    async def call() -> None:
+        async with peer(talk) as (url, connections), connected(url, first_byte_timeout=5) as backend:
+            await backend.complete(asked())
+            began = now()
+            with pytest.raises(CallError, match="first_byte_timeout"):
+                await backend.complete(asked())
+            assert (began, now() - began) == pytest.approx((takes, 5.0))
+            assert len(connections) == 1
+
+    run(call())
+
+
 def test_asking_again_in_another_way_does_not_begin_the_time_anew() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
         while True:
