@@ -19,8 +19,8 @@ Waiter = asyncio.Future[bool | CallError]
 """Resolved when its turn has come: see `Lane`."""
 
 
-QUANTUM = 16_384
-"""How many tokens one question may be served before the others."""
+QUANTUM = 65_536
+"""How many tokens one question may be served before the others: eight samples of a long prompt."""
 
 
 @dataclass(frozen=True, slots=True)
