@@ -18,9 +18,10 @@ from archc.calls import CallError
 Waiter = asyncio.Future[bool | CallError]
 """Resolved when its turn has come: see `Lane`."""
 
-
 QUANTUM = 65_536
 """How many tokens one question may be served before the others: eight samples of a long prompt."""
+MANY = 64
+"""How many questions are remembered that have nothing waiting, before those are looked for that need not be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,11 @@ class FairQueue:
 
     def __init__(self) -> None:
         self._flows: dict[str, _Flow] = {}
-        """All whose tag is still to be reached, or that have something waiting."""
+        """All that have something waiting, or were served more than others and may come again."""
         self._next: list[tuple[int, int, _Flow]] = []
         """Those that have, as a heap: by quantum, then by when what waits came."""
-        self._quantum = 0
+        self._time = 0.0
+        """The tokens that each of those that waited was served on average: where the tags of new ones begin."""
         self._order = count()
         self._length = 0
 
@@ -65,28 +67,22 @@ class FairQueue:
     def push(self, turn: Turn, waiter: Waiter) -> None:
         """Lets one more wait."""
         came = next(self._order)
-        flow = self._flows.get(turn.query)
-        if flow is None:
-            flow = self._flows[turn.query] = _Flow(self._quantum * QUANTUM)
+        flow = self._flows.setdefault(turn.query, _Flow(0))
         if not flow.waiting:
-            heapq.heappush(self._next, (max(flow.tag // QUANTUM, self._quantum), came, flow))
+            flow.tag = max(flow.tag, int(self._time))
+            heapq.heappush(self._next, (flow.tag // QUANTUM, came, flow))
         heapq.heappush(flow.waiting, (-turn.urgency, came, turn.tokens, waiter))
         self._length += 1
 
     def pop(self) -> Waiter | None:
         """The next one, unless all were cancelled."""
         while self._next:
-            quantum, _, flow = heapq.heappop(self._next)
-            self._reach(quantum)
+            _, _, flow = heapq.heappop(self._next)
             while flow.waiting:
                 _, _, tokens, waiter = heapq.heappop(flow.waiting)
                 self._length -= 1
                 if not waiter.done():
-                    flow.tag = max(flow.tag, quantum * QUANTUM) + max(tokens, 1)
-                    if flow.waiting:
-                        heapq.heappush(self._next, (flow.tag // QUANTUM, flow.waiting[0][1], flow))
-                    elif not self._next:
-                        self._forget()
+                    self._serve(flow, max(tokens, 1))
                     return waiter
         self._forget()
         return None
@@ -97,14 +93,17 @@ class FairQueue:
         self._forget()
         return [waiter for waiter in all_of_them if not waiter.done()]
 
-    def _reach(self, quantum: int) -> None:
-        """Forgets whoever was served no more than all others."""
-        if quantum > self._quantum:
-            self._quantum = quantum
-            least = quantum * QUANTUM
-            self._flows = {name: flow for name, flow in self._flows.items() if flow.waiting or flow.tag > least}
+    def _serve(self, flow: _Flow, tokens: int) -> None:
+        flow.tag += tokens
+        self._time += tokens / (1 + len(self._next))
+        if flow.waiting:
+            heapq.heappush(self._next, (flow.tag // QUANTUM, flow.waiting[0][1], flow))
+        elif not self._next:
+            self._forget()
+        elif len(self._flows) > 2 * len(self._next) + MANY:
+            self._flows = {name: one for name, one in self._flows.items() if one.waiting or one.tag > self._time}
 
     def _forget(self) -> None:
         self._flows.clear()
         self._next.clear()
-        self._quantum = self._length = 0
+        self._time, self._length = 0.0, 0

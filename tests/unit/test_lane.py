@@ -363,6 +363,22 @@ def test_turns_weigh_as_much_as_they_may_use() -> None:
     assert abs(order[:80].count("short") - 60) <= 10
 
 
+def test_new_questions_that_come_all_the_time_do_not_starve_one_that_asks_much() -> None:
+    queue, loop = FairQueue(), asyncio.new_event_loop()
+    much = {loop.create_future() for _ in range(100)}
+    for waiter in much:
+        queue.push(Turn("much", 0, QUANTUM // 4), waiter)
+    left, remembered = [], 0
+    for number in range(2_000):
+        queue.push(Turn(f"q{number}", 0, QUANTUM // 4), loop.create_future())
+        if number > 4:
+            left.append(queue.pop() in much)
+        remembered = max(remembered, len(queue._flows))
+    assert left[1_000:].count(True) > 10  # its share, as there are more and more of the others
+    assert remembered < 300
+    loop.close()
+
+
 def test_what_comes_last_in_a_pipeline_does_not_hold_up_what_comes_first_in_another() -> None:
     queue, loop = FairQueue(), asyncio.new_event_loop()
     samples, judge = {n: loop.create_future() for n in range(6)}, loop.create_future()
