@@ -89,15 +89,10 @@ async def ask_reply(
         [second] = await ask(model, again, sampling, prompt=f"{prompt}.repair", first=first + place, schema=schema)
         replies[place] = _read(kind, second)
 
-    unread = [
-        repaired(place, completion.text)
-        for place, (reply, completion) in enumerate(zip(replies, completions, strict=True))
-        if repair and isinstance(reply, Failed) and isinstance(completion, Completion)
-    ]
-    if unread:
-        async with asyncio.TaskGroup() as group:
-            for one in unread:
-                group.create_task(one)
+    async with asyncio.TaskGroup() as group:
+        for place, (reply, completion) in enumerate(zip(replies, completions, strict=True)):
+            if repair and isinstance(reply, Failed) and isinstance(completion, Completion):
+                group.create_task(repaired(place, completion.text))
     return replies
 
 

@@ -21,7 +21,7 @@ Waiter = asyncio.Future[bool | CallError]
 QUANTUM = 65_536
 """How many tokens one question may be served before the others: eight samples of a long prompt."""
 MANY = 64
-"""How many questions are remembered that have nothing waiting, before those are looked for that need not be."""
+"""How many questions are remembered at least, before those are looked for that need not be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class _Flow:
     """What waits for one question."""
 
     tag: int
+    """Where it began, and the tokens that it was served since."""
     waiting: list[tuple[int, int, int, Waiter]] = field(default_factory=list)
 
 
@@ -59,6 +60,8 @@ class FairQueue:
         """The tokens that each of those that waited was served on average: where the tags of new ones begin."""
         self._order = count()
         self._length = 0
+        self._full = MANY
+        """With how many remembered questions those are looked for: twice as many as last time, so that it is cheap."""
 
     def __len__(self) -> int:
         """How many wait, with those that were cancelled and not yet passed over."""
@@ -100,10 +103,11 @@ class FairQueue:
             heapq.heappush(self._next, (flow.tag // QUANTUM, flow.waiting[0][1], flow))
         elif not self._next:
             self._forget()
-        elif len(self._flows) > 2 * len(self._next) + MANY:
+        elif len(self._flows) > self._full:
             self._flows = {name: one for name, one in self._flows.items() if one.waiting or one.tag > self._time}
+            self._full = 2 * len(self._flows) + MANY
 
     def _forget(self) -> None:
         self._flows.clear()
         self._next.clear()
-        self._time, self._length = 0.0, 0
+        self._time, self._length, self._full = 0.0, 0, MANY

@@ -112,7 +112,7 @@ class Governor:
                 self._refuse(late, samples, Failed(FailureKind.BUDGET, "the time is over"), ending)
         else:
             await self._obtain(batch, samples)
-        return tuple([shown(samples[key]) for key in batch.keys])
+        return tuple(shown(samples[key]) for key in batch.keys)
 
     async def _obtain(self, batch: Batch, samples: Samples) -> None:
         """Fills `samples` until all are there or the time is over."""
@@ -250,9 +250,10 @@ class Governor:
                     return batch, ()
                 place.unused = False
                 sent, other = self.clock(), Second()
+                outcome = Outcome("doubt", reserved, {}, reason="aborted")
                 self._tell(batch, "sending", calls=len(batch.keys))
                 try:
-                    request = batch.request.of(tuple([one.seed for one in batch.ids]))
+                    request = batch.request.of(tuple(one.seed for one in batch.ids))
                     completions = await self._drawn(batch, request, other)
                     spent = batch.lane.price(completions) + self._paid_beside(batch, other)
                     samples = dict(zip(batch.keys, completions, strict=False))
@@ -260,9 +261,6 @@ class Governor:
                     return batch, completions
                 except CallError as error:
                     outcome = _failed(error, reserved if other.sent else batch.single * len(batch.keys))
-                    raise
-                except BaseException:
-                    outcome = Outcome("doubt", reserved, {}, reason="aborted")
                     raise
                 finally:
                     # Booked in its place, and so before whoever gets that: a kill leaves no more in doubt than are in

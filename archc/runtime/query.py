@@ -129,7 +129,7 @@ class Batch:
     @cached_property
     def keys(self) -> tuple[str, ...]:
         """The identities as they stand in the journal."""
-        return tuple([one.key for one in self.ids])
+        return tuple(one.key for one in self.ids)
 
     @cached_property
     def where(self) -> dict[str, str]:
@@ -145,11 +145,11 @@ class Batch:
 
     def only(self, keys: Container[str]) -> Batch:
         """The same for those samples."""
-        return self.part(tuple([one for one in self.ids if one.key in keys]))
+        return self.part(tuple(one for one in self.ids if one.key in keys))
 
     def without(self, gone: Container[str]) -> Batch:
         """The same for the samples that are not `gone`."""
-        return self.part(tuple([one for one in self.ids if one.key not in gone]))
+        return self.part(tuple(one for one in self.ids if one.key not in gone))
 
     def requests(self) -> list[Batch]:
         """One for each stretch of indices without a gap, as a server counts seeds on; singly where it takes no `n`."""
