@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -28,7 +28,6 @@ from archc.planning.latency import Prediction, predict, show_prediction
 from archc.planning.profile import recall
 from archc.planning.show import show_plan
 from archc.runtime.engine import Engine, World, connect
-from archc.runtime.loop import run_loop as run_loop
 from archc.runtime.records import Recorded
 from archc.runtime.replay import recorded_run, replayed
 from archc.runtime.run import Run
@@ -385,3 +384,13 @@ def run_sync(
 ) -> Run:
     """`run` for programs without an event loop."""
     return run_loop(run(plan, question, seed=seed, journal=journal, listeners=listeners))
+
+
+def run_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Runs `work` in an event loop of its own: uvloop's where it is installed, which is faster."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
